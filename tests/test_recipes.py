@@ -1,0 +1,60 @@
+"""The recipes that ship: each is valid and in canonical form, and they agree with each other."""
+
+from pathlib import Path
+
+import pytest
+
+from cleanroom import load
+from cleanroom.recipe import Recipe
+
+BASES = load.RECIPES / "bases.yaml"
+FILES = sorted(set(load.RECIPES.glob("*.yaml")) - {BASES})
+
+
+def read(path: Path) -> Recipe:
+    return load.parse_recipe(path.read_bytes(), path.name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_recipe_is_valid(path: Path) -> None:
+    assert "\n".join(map(str, load.validate_recipe(path.read_bytes(), path.name))) == ""
+
+
+@pytest.mark.parametrize("path", [*FILES, *([BASES] if BASES.exists() else [])], ids=lambda path: path.stem)
+def test_file_is_canonical(path: Path) -> None:
+    assert path.read_text("utf-8") == load.canonical(path.read_bytes(), path.name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_file_is_named_for_its_recipe(path: Path) -> None:
+    assert read(path).id == path.stem
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_references_hold(path: Path) -> None:
+    recipe = read(path)
+    named = [name for remedy in recipe.remedies for name in remedy.caches]
+    named += [name for hazard in recipe.hazards for name in hazard.when_prevented]
+    named += [name for cleanup in recipe.cleanups for name in cleanup.empties]
+    named += [name for prevention in recipe.preventions for name in prevention.caches]
+    for name in named:
+        assert recipe.cache(name)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_cache_worth_reporting_has_a_remedy(path: Path) -> None:
+    recipe = read(path)
+    remedied = {name for remedy in recipe.remedies for name in remedy.caches}
+    assert {cache.id for cache in recipe.caches if not cache.minor} <= remedied
+
+
+def test_recipes_agree() -> None:
+    assert "\n".join(map(str, load.validate_set([read(path) for path in FILES]))) == ""
+
+
+@pytest.mark.skipif(not BASES.exists(), reason="there is no bases.yaml")
+def test_bases() -> None:
+    assert "\n".join(map(str, load.validate_bases(BASES.read_bytes(), BASES.name))) == ""
+    known = {path.stem for path in FILES}
+    for base in load.parse_bases(BASES.read_bytes(), BASES.name):
+        assert base.versions.keys() <= known, base.images
