@@ -1,0 +1,1018 @@
+"""What commands do to caches: walk a script in the order it runs and tell of fills, clean-ups and removals.
+
+Guards are the conditions under which a command runs when all goes well: a command behind ``||`` runs only when
+the one before it failed, one in a branch only when that branch is taken. A clean-up counts for a fill when it runs
+whenever the fill did, so when its guards are among those of the fill.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from cleanroom import shell
+from cleanroom.library import Library
+from cleanroom.paths import UNKNOWN, absolute, braces, escape, plain
+from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Program, Recipe, Use
+from cleanroom.text import MappedText, Span
+
+Guards = frozenset[tuple[str, bool]]
+NO_GUARDS: Guards = frozenset()
+MAX_DEPTH = 20  # of functions, scripts and sh -c in each other
+
+
+@dataclass(slots=True)
+class Fill:
+    """A command that puts bytes into a cache; ``paths`` are the places where it may lie, usually one."""
+
+    recipe: Recipe
+    cache: Cache
+    paths: tuple[str, ...]
+    span: Span
+    guards: Guards
+    order: int
+    verb: str
+    prevented: str = ""  # by what: an option, a variable, a file
+    sudo: bool = False
+
+
+@dataclass(slots=True)
+class Clean:
+    """A clean-up command of a manager. ``paths`` are those of the caches it empties, by cache id."""
+
+    recipe: Recipe
+    paths: Mapping[str, tuple[str, ...]]
+    hazards: tuple[Hazard, ...]
+    span: Span
+    guards: Guards
+    order: int
+
+
+@dataclass(slots=True)
+class Remove:
+    """``rm`` or ``find -delete``: what it removes, as patterns."""
+
+    patterns: tuple[str, ...]
+    recursive: bool
+    span: Span
+    guards: Guards
+    order: int
+    note: str = ""  # why it removes less than it seems to
+
+
+@dataclass(slots=True)
+class Other:
+    """Another use of a manager, which may need what a clean-up removed."""
+
+    recipe: Recipe
+    verb: str
+    order: int
+
+
+Event = Fill | Clean | Remove | Other
+
+
+@dataclass(slots=True)
+class State:
+    """What holds at a place of a build: environment, user, folders, files that were written."""
+
+    base: Base
+    environment: dict[str, str | None] = field(default_factory=dict)
+    arguments: dict[str, str | None] = field(default_factory=dict)
+    user: str = ""
+    workdir: str = "/"
+    homes: dict[str, str] = field(default_factory=dict)
+    settings: set[tuple[str, str]] = field(default_factory=set)  # (recipe id, cache id) prevented by configuration
+    removed_files: set[str] = field(default_factory=set)
+    copied: list[tuple[str, str]] = field(default_factory=list)  # (path in the context, path in the image)
+    bash: bool = False  # the SHELL is bash
+
+    def copy(self) -> State:
+        """Return a state of its own for the stage or layer that follows."""
+        return State(
+            self.base,
+            dict(self.environment),
+            dict(self.arguments),
+            self.user,
+            self.workdir,
+            dict(self.homes),
+            set(self.settings),
+            set(self.removed_files),
+            list(self.copied),
+            self.bash,
+        )
+
+    def home(self, user: str | None = None) -> str:
+        """Return the home of the user in force, ``~`` when it is not known."""
+        if user is None:
+            user = self.user or self.base.user or "root"
+            if home := self.environment.get("HOME"):
+                return home
+        name = user.partition(":")[0]
+        if name in self.homes:
+            return self.homes[name]
+        if name in ("root", "0"):
+            return "/root"
+        if self.base.home and name == self.base.user:
+            return self.base.home
+        return f"/home/{name}" if re.fullmatch(r"[a-z_][\w.-]*", name) else "~"
+
+
+@lru_cache(maxsize=4096)
+def in_range(version: str, ranges: str) -> bool:
+    """Tell whether ``version`` is in a range such as ``>=5, <7``; missing parts count as 0."""
+
+    def numbers(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in re.findall(r"\d+", text)[:4]) + (0,) * 4
+
+    for part in ranges.split(","):
+        match = re.fullmatch(r"\s*(>=|<=|==|=|<|>)\s*([\d.]+)\s*", part)
+        if match is None:
+            continue
+        a, b = numbers(version)[:4], numbers(match[2])[:4]
+        holds = {">=": a >= b, "<=": a <= b, "<": a < b, ">": a > b}.get(match[1], a == b)
+        if not holds:
+            return False
+    return True
+
+
+def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -> bool | None:
+    """Tell whether a fact with these ranges holds on a base image; None when that is not known."""
+    from fnmatch import fnmatchcase
+
+    verdict: bool | None = True
+    if bases:
+        image = base.images[0]
+        if not any(
+            f"family:{base.family}" == glob or (not glob.startswith("family:") and fnmatchcase(image, glob))
+            for glob in bases
+        ):
+            return False
+    if versions:
+        version = base.versions.get(recipe_id)
+        if version is None:
+            verdict = None
+        elif not in_range(version, versions):
+            return False
+    return verdict
+
+
+_TESTS = frozenset(
+    ["[", "test", "[[", "grep", "egrep", "fgrep", "which", "command", "type", "hash", "id", "getent", "false", "cmp", "diff", "pgrep", "rpm", "dpkg", "dpkg-query", "uname", "lsb_release", "expr"]
+)
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"))
+# Options of wrappers whose value is the next word.
+_WRAPPERS: Mapping[str, tuple[str, ...]] = {
+    "sudo": ("-u", "-g", "-h", "-p", "-C", "-D", "-R", "-T", "--user", "--group"),
+    "doas": ("-u", "-C"),
+    "env": ("-u", "-C", "-S", "--unset", "--chdir"),
+    "exec": ("-a",),
+    "command": (),
+    "builtin": (),
+    "time": ("-f", "-o"),
+    "nice": ("-n", "--adjustment"),
+    "ionice": ("-c", "-n", "-p"),
+    "nohup": (),
+    "setsid": (),
+    "timeout": ("-s", "-k", "--signal", "--kill-after"),
+    "stdbuf": ("-i", "-o", "-e"),
+    "xargs": ("-n", "-P", "-I", "-L", "-d", "-a", "-s", "-E", "--max-args", "--max-procs", "--arg-file", "--delimiter"),
+    "gosu": (),
+    "su-exec": (),
+    "eatmydata": (),
+    "fakeroot": (),
+    "linux32": (),
+    "linux64": (),
+    "setarch": (),
+    "catchsegv": (),
+    "retry": ("-t", "-d", "--times", "--delay"),
+    "unbuffer": (),
+    "chronic": (),
+    "yes": (),
+}
+
+
+class Walker:
+    """Walks the scripts of one RUN. ``state`` is changed by what lasts: files, settings, users."""
+
+    def __init__(
+        self,
+        library: Library,
+        state: State,
+        read_script: Callable[[str], str | None],
+        unresolved: Callable[[Span, str], None],
+    ) -> None:
+        self.library = library
+        self.state = state
+        self.read_script = read_script
+        self.unresolved = unresolved
+        self.events: list[Event] = []
+        self.variables: dict[str, str | None] = {**state.arguments, **state.environment}
+        self.exported: set[str] = set(self.variables)
+        self.cwd = state.workdir
+        self.functions: dict[str, shell.Node] = {}
+        self.positional: list[str] = []
+        self.depth = 0
+        self.fixed_span: Span | None = None  # of the command that runs a script kept in a file
+        self.script = MappedText(())
+        self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
+        self.steps = 0
+        self.trap: tuple[MappedText, shell.Sequence] | None = None
+
+    # -- scripts -------------------------------------------------------------------------------------------------
+
+    def run(self, script: MappedText, guards: Guards = NO_GUARDS) -> None:
+        """Walk a script. What cannot be read is unresolved."""
+        if self.depth > MAX_DEPTH:
+            return
+        try:
+            tree = shell.parse(script)
+        except shell.ShellError as error:
+            self.unresolved(error.span, f"the shell script cannot be read: {error.message}")
+            return
+        self.run_tree(script, tree, guards)
+
+    def run_tree(self, script: MappedText, tree: shell.Node, guards: Guards) -> None:
+        """Walk a tree whose words are in ``script``."""
+        outer, self.script = self.script, script
+        self.depth += 1
+        self.walk(tree, guards)
+        self.depth -= 1
+        self.script = outer
+
+    def finish(self) -> None:
+        """Run what a trap on EXIT left for the end."""
+        if self.trap is not None:
+            script, tree = self.trap
+            self.trap = None
+            self.run_tree(script, tree, NO_GUARDS)
+
+    # -- the tree ------------------------------------------------------------------------------------------------
+
+    def walk(self, node: shell.Node, guards: Guards) -> bool:
+        """Walk one node; return True when nothing after it in its list can run."""
+        self.steps += 1
+        if self.steps > 50_000:
+            return True
+        if isinstance(node, shell.Command):
+            return self.command(node, guards)
+        if isinstance(node, shell.AndOr):
+            return self.and_or(node, guards)
+        if isinstance(node, shell.Sequence):
+            return any(self.walk(item.node, guards) for item in node.items)
+        if isinstance(node, shell.Pipeline):
+            self.pipeline(node, guards)
+        elif isinstance(node, shell.If):
+            return self.branches(node, guards)
+        elif isinstance(node, shell.For):
+            self.loop(node, guards)
+        elif isinstance(node, shell.While):
+            key = self.key(node.condition)
+            self.walk(node.condition, guards)
+            self.walk(node.body, guards | {(key, not node.until)})
+        elif isinstance(node, shell.Case):
+            self.substitutions(node.word, guards)
+            for index, (patterns, body) in enumerate(node.branches):
+                only = len(node.branches) == 1 and patterns == ("*",)
+                self.walk(body, guards if only else guards | {(f"case {node.word.raw} {index}", True)})
+        elif isinstance(node, shell.Group):
+            if node.subshell:
+                self.isolated(node.body, guards)
+            else:
+                return self.walk(node.body, guards)
+        elif isinstance(node, shell.Function):
+            self.functions[node.name] = node.body
+        elif isinstance(node, shell.Test):
+            for substitution in node.substitutions:
+                self.isolated(substitution.body, guards)
+        return False
+
+    def isolated(self, node: shell.Node, guards: Guards) -> None:
+        """Walk what runs in a process of its own: variables and the folder are as before afterwards."""
+        variables, exported, cwd = dict(self.variables), set(self.exported), self.cwd
+        self.walk(node, guards)
+        self.variables, self.exported, self.cwd = variables, exported, cwd
+
+    def and_or(self, node: shell.AndOr, guards: Guards) -> bool:
+        chain: list[shell.AndOr] = []
+        first: shell.Node = node
+        while isinstance(first, shell.AndOr):
+            chain.append(first)
+            first = first.first
+        done = self.walk(first, guards)
+        if done:
+            return True
+        left = first
+        condition: Guards = guards  # under which the left side succeeds
+        for link in reversed(chain):
+            test = self.is_test(left)
+            if link.operator == "&&":
+                holds = condition | {(self.key(left), True)} if test else condition
+                done = self.walk(link.second, holds)
+                condition = holds
+                left = link.second if not test else link
+                if done and not test:
+                    return True
+            else:
+                self.walk(link.second, guards | {(self.key(left), False)})
+                condition = guards
+                left = link
+        return False
+
+    def key(self, node: shell.Node) -> str:
+        """Return what two equal conditions have in common."""
+        return _raw(node)
+
+    def is_test(self, node: shell.Node) -> bool:
+        """Tell whether ``node`` failing is in the way of things: a test, a search, a negation."""
+        if isinstance(node, shell.Command):
+            word = node.words[0].literal if node.words else None
+            if word in ("[", "test") and len(node.words) > 2 and node.words[1].literal in ("-d", "-e"):
+                return False  # is there a folder: there is, when something was put in
+            return word in _TESTS or (word == "command" and len(node.words) > 1)
+        if isinstance(node, shell.Pipeline):
+            return node.negated or self.is_test(node.parts[-1])
+        if isinstance(node, shell.AndOr):
+            return self.is_test(node.first)
+        return isinstance(node, shell.Test)
+
+    def branches(self, node: shell.If, guards: Guards) -> bool:
+        outcomes = []
+        for condition, body in node.branches:
+            self.walk(condition, guards)
+            key = self.key(condition)
+            constant = condition.items[0].node if len(condition.items) == 1 else None
+            sure = (
+                isinstance(constant, shell.Command)
+                and bool(constant.words)
+                and constant.words[0].literal in ("true", ":")
+            )
+            outcomes.append(self.walk(body, guards if sure else guards | {(key, True)}))
+            guards_else = guards if sure else guards | {(key, False)}
+            guards = guards_else
+        if node.otherwise is not None:
+            outcomes.append(self.walk(node.otherwise, guards))
+            return all(outcomes)
+        return False
+
+    def loop(self, node: shell.For, guards: Guards) -> None:
+        if node.words is None:
+            self.variables[node.name] = None
+            self.walk(node.body, guards | {(f"for {node.span.start}", True)})
+            return
+        values = [value for word in node.words for value in self.expand(word, guards)]
+        known = [value for value in values if UNKNOWN not in value and not set(re.sub(r"\\.", "", value)) & set("*?[")]
+        if values and len(known) == len(values) and len(values) <= 40:
+            for value in values:
+                self.variables[node.name] = plain(value)
+                self.walk(node.body, guards)
+        elif known or values:
+            self.variables[node.name] = None
+            self.walk(node.body, guards)
+        else:
+            self.variables[node.name] = None
+            self.walk(node.body, guards | {(f"for {node.span.start}", True)})
+
+    def pipeline(self, node: shell.Pipeline, guards: Guards) -> None:
+        if len(node.parts) == 1:
+            self.walk(node.parts[0], guards)
+            return
+        for part in node.parts:
+            self.isolated(part, guards)
+        last = node.parts[-1]
+        if isinstance(last, shell.Command) and last.words:
+            words = [plain(value) for word in last.words for value in self.expand(word, guards)]
+            program = words[0].rpartition("/")[2] if words else ""
+            if program == "sudo" and len(words) > 1:
+                words = words[1:]
+                program = words[0].rpartition("/")[2]
+            if program == "tee":
+                text = self.printed(node.parts[0], guards)
+                for target in words[1:]:
+                    if not target.startswith("-"):
+                        self.written(target, text)
+            elif program in _SHELLS and not any(word.endswith(".sh") for word in words[1:]):
+                self.unresolved(last.span, "a script that comes through a pipe could not be seen")
+            elif program == "xargs":
+                self.piped_removal(node, words, guards)
+
+    def piped_removal(self, node: shell.Pipeline, words: list[str], guards: Guards) -> None:
+        """Read ``find … | xargs rm``: the last command removes what the first one finds."""
+        first = node.parts[0]
+        if "rm" in words and isinstance(first, shell.Command):
+            found = [value for word in first.words for value in self.expand(word, guards)]
+            if found and plain(found[0]).rpartition("/")[2] == "find":
+                self.find([*found, "-delete"], self.place(node.span), guards)
+
+    # -- simple commands -----------------------------------------------------------------------------------------
+
+    def place(self, span: Span) -> Span:
+        return self.fixed_span or span
+
+    def command(self, node: shell.Command, guards: Guards) -> bool:
+        for word in node.words:
+            self.substitutions(word, guards)
+        inline: dict[str, str | None] = {}
+        for assignment in node.assignments:
+            value: str | None = None
+            if assignment.value is not None:
+                self.substitutions(assignment.value, guards)
+                value = self.value(assignment.value)
+            if node.words:
+                inline[assignment.name] = value
+            else:
+                self.variables[assignment.name] = value
+        for redirect in node.redirects:
+            if redirect.target is not None:
+                self.substitutions(redirect.target, guards)
+        if not node.words:
+            return False
+        argv = [value for word in node.words for value in self.expand(word, guards)]
+        for redirect in node.redirects:
+            if redirect.operator in (">", ">>", "&>", ">|") and redirect.target is not None:
+                target = self.value(redirect.target)
+                if target is not None:
+                    self.written(target, self.printed(node, guards))
+        if not argv:
+            return False
+        return self.invoke(argv, node, self.place(node.span), guards, inline, sudo=False)
+
+    def invoke(
+        self,
+        argv: list[str],
+        node: shell.Command | None,
+        span: Span,
+        guards: Guards,
+        inline: dict[str, str | None],
+        *,
+        sudo: bool,
+    ) -> bool:
+        """Tell what one command line does. ``argv`` holds patterns."""
+        for _ in range(12):
+            if not argv:
+                return False
+            name = plain(argv[0])
+            program = name.rpartition("/")[2]
+            if program not in _WRAPPERS or (program == "command" and argv[1:2] and argv[1] in ("-v", "-V")):
+                break
+            if program == "sudo" or program == "doas":
+                sudo = True
+            argv, assigned = _unwrap(program, argv)
+            inline = {**inline, **assigned}
+        else:
+            return False
+        if UNKNOWN in name:
+            return False
+        rest = argv[1:]
+        words = [plain(word) for word in rest]
+        if program in ("exit", "return"):
+            return True
+        if program == "cd" or program == "pushd":
+            target = next((word for word in rest if not word.startswith("-")), "~")
+            self.cwd = plain(self.resolve(target))
+        elif program in ("export", "declare", "typeset", "readonly", "local"):
+            for word in words:
+                key, equals, value = word.partition("=")
+                if equals:
+                    self.variables[key] = None if UNKNOWN in value else value
+                if program == "export" or "-x" in words:
+                    self.exported.add(key)
+        elif program == "unset":
+            for word in words:
+                self.variables.pop(word, None)
+        elif program == "set" and "-a" in words:
+            self.exported.update(self.variables)
+        elif program in self.functions and self.depth < MAX_DEPTH:
+            outer = self.positional
+            self.positional = rest
+            self.depth += 1
+            self.walk(self.functions[program], guards)
+            self.depth -= 1
+            self.positional = outer
+        elif program in ("useradd", "adduser"):
+            self.add_user(words)
+        elif program == "rm":
+            self.remove(rest, span, guards, sudo=sudo)
+        elif program == "find":
+            self.find([argv[0], *rest], span, guards)
+        elif program in _SHELLS or program in ("source", ".", "su", "runuser"):
+            self.nested(program, argv, node, span, guards, inline, sudo=sudo)
+        elif program == "eval":
+            self.nested_text(node, 1, " ".join(words), span, guards)
+        elif program == "trap" and len(words) > 1 and words[-1] in ("EXIT", "0"):
+            text = MappedText([(words[0], span.start)])
+            try:
+                self.trap = (text, shell.parse(text))
+            except shell.ShellError:
+                self.trap = None
+        else:
+            found = self.library.program(program)
+            if found is None and re.fullmatch(r"(python|pypy)[\d.]*", program) and "-m" in words:
+                index = words.index("-m") + 1
+                found = self.library.module(words[index]) if index < len(words) else None
+                rest = rest[index + 1 :]
+            if found is not None:
+                self.manager(*found, rest, span, guards, inline, sudo=sudo)
+            elif "/" in name and (name.endswith(".sh") or self.is_copied(name)):
+                self.script_file(name, span, guards)
+        return False
+
+    def nested(
+        self,
+        program: str,
+        argv: list[str],
+        node: shell.Command | None,
+        span: Span,
+        guards: Guards,
+        inline: dict[str, str | None],
+        *,
+        sudo: bool,
+    ) -> None:
+        """Look into ``sh -c TEXT``, ``su - user -c TEXT``, ``bash script.sh`` and ``. script.sh``."""
+        words = [plain(word) for word in argv]
+        if program == "busybox":
+            self.invoke(argv[1:], None, span, guards, inline, sudo=sudo)
+            return
+        for index, word in enumerate(words[1:], 1):
+            if re.fullmatch(r"-[a-zA-Z]*c", word) or (word == "--command"):
+                if index + 1 < len(words):
+                    user, home = self.state.user, self.variables.get("HOME")
+                    if program in ("su", "runuser"):
+                        others = [w for i, w in enumerate(words[1:], 1) if not w.startswith("-") and i != index + 1]
+                        self.state.user = others[0] if others else "root"
+                    self.nested_text(node, None, words[index + 1], span, guards, argv[index + 1])
+                    self.state.user = user
+                    if home is not None:
+                        self.variables["HOME"] = home
+                return
+        scripts = [word for word in words[1:] if not word.startswith("-")]
+        if program not in ("su", "runuser") and scripts:
+            if re.search(r"(mini|ana)(conda|forge)|mambaforge", scripts[0], re.IGNORECASE):
+                if "-p" in words and words.index("-p") + 1 < len(words):
+                    self.variables["CONDA_ROOT"] = self.state.environment["CONDA_ROOT"] = words[words.index("-p") + 1]
+                return
+            self.script_file(scripts[0], span, guards)
+
+    def nested_text(
+        self,
+        node: shell.Command | None,
+        first: int | None,
+        text: str,
+        span: Span,
+        guards: Guards,
+        pattern: str | None = None,
+    ) -> None:
+        """Walk the text of ``sh -c`` or ``eval``; positions are those in the file when it stands there literally."""
+        mapped: MappedText | None = None
+        if node is not None and self.fixed_span is None:
+            candidates = node.words[first:] if first is not None else node.words
+            if first is not None and len(candidates) == 1:
+                mapped = shell.unquoted(candidates[0], self.script)
+            elif first is None:
+                for word in candidates:
+                    if self.value(word) == text or (word.literal is None and UNKNOWN in text and pattern is not None):
+                        unquoted = shell.unquoted(word, self.script)
+                        if word.literal is not None or word.raw[:1] in "\"'":
+                            mapped = unquoted
+        if mapped is not None:
+            variables, cwd = dict(self.variables), self.cwd
+            self.run(mapped, guards)
+            self.variables, self.cwd = variables, cwd
+            return
+        if UNKNOWN in text:
+            self.unresolved(span, "a script that is put together at run time could not be seen")
+            return
+        outer, self.fixed_span = self.fixed_span, span
+        self.run(MappedText([(text, 0)]), guards)
+        self.fixed_span = outer
+
+    def is_copied(self, name: str) -> bool:
+        target = absolute(name, self.cwd)
+        return any(target == path for _, path in self.state.copied)
+
+    def script_file(self, name: str, span: Span, guards: Guards) -> None:
+        """Walk a script that the build context holds; say so when it is not there."""
+        target = absolute(name, self.cwd)
+        text = None
+        for source, path in reversed(self.state.copied):
+            if target == path or (path.endswith("/") and target.startswith(path)):
+                text = self.read_script(source if target == path else source.rstrip("/") + "/" + target[len(path) :])
+                break
+        if text is None:
+            self.unresolved(span, f"the script {name} could not be seen")
+            return
+        outer, self.fixed_span = self.fixed_span, self.fixed_span or span
+        cwd, variables = self.cwd, dict(self.variables)
+        self.run(MappedText([(text, 0)]), guards)
+        self.fixed_span, self.cwd, self.variables = outer, cwd, variables
+
+    def add_user(self, words: list[str]) -> None:
+        home = ""
+        for option in ("-d", "--home-dir", "--home", "-h"):
+            if option in words and words.index(option) + 1 < len(words):
+                home = words[words.index(option) + 1]
+        names = [word for word in words if not word.startswith("-")]
+        if names and home.startswith("/"):
+            self.state.homes[names[-1]] = home
+
+    # -- removals ------------------------------------------------------------------------------------------------
+
+    def resolve(self, pattern: str) -> str:
+        """Return a pattern from the root, ``~`` replaced by the home."""
+        if pattern == "~" or pattern.startswith("~/"):
+            pattern = self.home() + pattern[1:]
+        elif pattern.startswith("~"):
+            name, slash, rest = pattern[1:].partition("/")
+            pattern = self.state.home(name) + slash + rest
+        return absolute(pattern, self.cwd)
+
+    def home(self) -> str:
+        """Return the home in force."""
+        value = self.variables.get("HOME", "")
+        return value if value else self.state.home()
+
+    def remove(self, rest: list[str], span: Span, guards: Guards, *, sudo: bool) -> None:
+        options = [plain(word) for word in rest if word.startswith("-")]
+        recursive = any(
+            option in ("--recursive",) or (not option.startswith("--") and set(option) & {"r", "R"})
+            for option in options
+        )
+        patterns = tuple(self.resolve(word) for word in rest if not word.startswith("-"))
+        note = ""
+        if any("\\*" in pattern for pattern in patterns):
+            note = "the quotes keep the shell from expanding the *"
+        elif not self.family_bash and any("\\{" in pattern and "," in pattern for pattern in patterns):
+            note = "{a,b} is bash's: the sh of this image takes it as it is written"
+        if patterns:
+            self.emit(Remove(patterns, recursive, span, guards, 0, note))
+            for pattern in patterns:
+                self.state.removed_files.add(plain(pattern))
+
+    def find(self, argv: list[str], span: Span, guards: Guards) -> None:
+        words = [plain(word) for word in argv]
+        removes = "-delete" in words or any(
+            words[i] in ("-exec", "-execdir") and i + 1 < len(words) and words[i + 1].rpartition("/")[2] == "rm"
+            for i in range(len(words))
+        )
+        if not removes:
+            return
+        starts: list[str] = []
+        for pattern, word in zip(argv[1:], words[1:], strict=True):
+            if word.startswith(("-", "(", "!")):
+                break
+            starts.append(self.resolve(pattern))
+        conditions = set(words) & {
+            "-name",
+            "-iname",
+            "-path",
+            "-regex",
+            "-mtime",
+            "-size",
+            "-newer",
+            "-maxdepth",
+            "-user",
+        }
+        if conditions:
+            names = [words[i + 1] for i in range(len(words) - 1) if words[i] in ("-name", "-iname")]
+            if names == ["*"] and conditions == {"-name"}:
+                pass
+            else:
+                starts = [f"{start.rstrip('/')}/{name}" for start in starts for name in names] if names else []
+        if starts:
+            self.emit(Remove(tuple(starts), True, span, guards, 0))
+
+    def emit(self, event: Event) -> None:
+        event.order = len(self.events)
+        self.events.append(event)
+
+    # -- configuration -------------------------------------------------------------------------------------------
+
+    def printed(self, node: shell.Node, guards: Guards) -> str | None:
+        """Return what ``echo``, ``printf`` or a here-document prints, None when it is not known."""
+        if not isinstance(node, shell.Command) or not node.words:
+            return None
+        for redirect in node.redirects:
+            if redirect.body is not None:
+                return redirect.body.text
+        argv = [plain(value) for word in node.words for value in self.expand(word, guards)]
+        if argv[:1] in (["echo"], ["printf"]):
+            text = " ".join(argv[1:]).replace("\\n", "\n").replace("\\t", "\t")
+            if argv[0] == "printf" and "%s" in text:
+                text = "\n".join(argv[2:])
+            return text + "\n"
+        return None
+
+    def written(self, target: str, text: str | None) -> None:
+        """Note that a file was written; configuration files may prevent caches."""
+        if text is None:
+            return
+        path = plain(self.resolve(escape(target)))
+        self.state.removed_files.discard(path)
+        configure(self.library, self.state, path, text, self.home())
+
+    # -- managers ------------------------------------------------------------------------------------------------
+
+    def manager(
+        self,
+        recipe: Recipe,
+        program: Program,
+        rest: list[str],
+        span: Span,
+        guards: Guards,
+        inline: dict[str, str | None],
+        *,
+        sudo: bool,
+    ) -> None:
+        """Tell what a command line of a manager fills and empties."""
+        words = [plain(word) for word in rest]
+        operands, options = split_options(words, program)
+        if program.runs and operands and operands[0] in program.runs:
+            index = words.index(operands[0]) + 1
+            while index < len(words) and words[index].startswith("-"):
+                index += 2 if words[index] in program.options_with_value else 1
+            self.invoke(rest[index:], None, span, guards, inline, sudo=sudo)
+            return
+        environment: dict[str, str | None] = {}
+        if not sudo or "-E" in words:
+            environment = {name: self.variables[name] for name in self.exported if name in self.variables}
+        environment.update(inline)
+        home = self.state.home("root") if sudo else (environment.get("HOME") or self.home())
+        base = self.state.base
+
+        def uses(use: Use) -> bool | None:
+            return matches(use, recipe, program, operands, options, base)
+
+        def places(cache: Cache) -> tuple[str, ...]:
+            return cache_paths(recipe, cache, environment, options, home, base, self.cwd)
+
+        verb = " ".join(operands[:1])
+        prevented: dict[str, str] = {}
+        for prevention in recipe.preventions:
+            by = ""
+            if prevention.option:
+                asked = prevention.use is None or uses(prevention.use)
+                if asked and has_option(options, prevention.option):
+                    by = prevention.option
+            elif prevention.variable:
+                value = environment.get(prevention.variable, "")
+                if value is None:
+                    by = "?"
+                elif value and (not prevention.values or value.lower() in prevention.values):
+                    by = f"{prevention.variable}={value}"
+            elif prevention.setting and " ".join(operands).startswith(prevention.setting):
+                value = " ".join(operands)[len(prevention.setting) :].strip(" =").lower()
+                if not prevention.values or value in prevention.values:
+                    self.state.settings.update((recipe.id, cache) for cache in prevention.caches)
+            if by:
+                for cache_id in prevention.caches:
+                    prevented.setdefault(cache_id, by)
+        for cache in recipe.caches:
+            if (recipe.id, cache.id) in self.state.settings:
+                prevented.setdefault(cache.id, "its configuration")
+            elif cache.kept_out_by_file and not self.is_removed(cache.kept_out_by_file):
+                prevented.setdefault(cache.id, cache.kept_out_by_file)
+        cleaned: list[Cleanup] = [cleanup for cleanup in recipe.cleanups if uses(cleanup.use) is not False]
+        hazards = tuple(
+            hazard
+            for hazard in recipe.hazards
+            if hazard.use is not None
+            and uses(hazard.use)
+            and (not hazard.when_prevented or all(prevented.get(cache, "?") != "?" for cache in hazard.when_prevented))
+        )
+        if cleaned or hazards:
+            empties = {c for cleanup in cleaned for c in cleanup.empties}
+            self.emit(
+                Clean(recipe, {c.id: places(c) for c in recipe.caches if c.id in empties}, hazards, span, guards, 0)
+            )
+        filled = False
+        for cache in recipe.caches:
+            if any(uses(use) for use in cache.filled_by):
+                filled = True
+                self.emit(Fill(recipe, cache, places(cache), span, guards, 0, verb, prevented.get(cache.id, ""), sudo))
+        if not filled:
+            self.emit(Other(recipe, verb, 0))
+
+    def is_removed(self, path: str) -> bool:
+        from cleanroom.paths import covers
+
+        return any(covers(removed, path) for removed in self.state.removed_files)
+
+    # -- words ---------------------------------------------------------------------------------------------------
+
+    def substitutions(self, word: shell.Word, guards: Guards) -> None:
+        for part in word.parts:
+            if isinstance(part, shell.Substitution):
+                self.isolated(part.body, guards)
+            elif isinstance(part, shell.Parameter) and part.argument is not None:
+                self.substitutions(part.argument, guards)
+
+    def value(self, word: shell.Word) -> str | None:
+        """Return the text of a word that is not split (an assignment's, a redirect's), None when unknown."""
+        if word.literal is not None:
+            return word.literal
+        text = plain(self.pattern(word)[0])
+        return None if UNKNOWN in text else text
+
+    def expand(self, word: shell.Word, guards: Guards) -> list[str]:
+        """Return the patterns a word expands to."""
+        del guards
+        if len(word.parts) == 1 and isinstance(word.parts[0], shell.Literal):
+            part = word.parts[0]
+            fields = [escape(part.text) if part.quoted else part.text]
+        elif len(word.parts) == 1 and isinstance(word.parts[0], shell.Parameter) and word.parts[0].name in "@*":
+            return list(self.positional)
+        else:
+            pattern, splits = self.pattern(word)
+            fields = pattern.split() if splits else [pattern]
+        if any("{" in item for item in fields):
+            if self.family_bash:
+                fields = [choice for item in fields for choice in braces(item)]
+            else:
+                fields = [re.sub(r"(?<!\\)([{},])", r"\\\1", item) for item in fields]
+        return fields
+
+    def pattern(self, word: shell.Word) -> tuple[str, bool]:
+        """Return the pattern of a word before it is split, and whether the shell splits it at blanks."""
+        text = ""
+        splits = False
+        for part in word.parts:
+            if isinstance(part, shell.Literal):
+                text += escape(part.text) if part.quoted else part.text
+            elif isinstance(part, shell.Parameter):
+                value = self.parameter(part)
+                text += escape(value) if part.quoted else value
+                splits = splits or not part.quoted
+            else:
+                text += self.substitution(part)
+        return text, splits and not any(isinstance(p, shell.Literal) and p.quoted and " " in p.text for p in word.parts)
+
+    def substitution(self, part: shell.Substitution) -> str:
+        """Return what ``$(…)`` prints where that is known."""
+        if part.kind == "command" and len(part.body.items) == 1:
+            node = part.body.items[0].node
+            if isinstance(node, shell.Command):
+                words = [word.literal for word in node.words]
+                if words == ["pwd"]:
+                    return escape(self.cwd)
+                if words == ["pip", "cache", "dir"]:
+                    return escape(self.home() + "/.cache/pip")
+                if words == ["npm", "config", "get", "cache"]:
+                    return escape(self.home() + "/.npm")
+        return UNKNOWN
+
+    def parameter(self, part: shell.Parameter) -> str:
+        name = part.name
+        if name.isdigit():
+            index = int(name) - 1
+            return plain(self.positional[index]) if 0 <= index < len(self.positional) else UNKNOWN
+        if name in ("@", "*"):
+            return " ".join(plain(word) for word in self.positional)
+        if name == "HOME":
+            value: str | None = self.home()
+        elif name == "PWD":
+            value = self.cwd
+        else:
+            value = self.variables.get(name, UNKNOWN)
+        if part.operator == "":
+            return UNKNOWN if value is None else value
+        argument = self.value(part.argument) if part.argument is not None else ""
+        if part.operator in (":-", "-", ":=", "="):
+            if value is None or value == UNKNOWN:
+                return UNKNOWN if name in self.variables else (UNKNOWN if argument is None else argument)
+            return value or (argument if argument is not None else UNKNOWN)
+        if part.operator in (":?", "?"):
+            return UNKNOWN if value is None else value
+        return UNKNOWN
+
+
+def configure(library: Library, state: State, path: str, text: str, home: str) -> None:
+    """Note in ``state`` which caches the file ``path`` with this ``text`` prevents."""
+    from fnmatch import fnmatchcase
+
+    for recipe in library.recipes():
+        for prevention in recipe.preventions:
+            for file in prevention.files:
+                wanted = home + file[1:] if file.startswith("~") else file
+                if fnmatchcase(path, wanted) and re.search(prevention.pattern, text):
+                    state.settings.update((recipe.id, cache) for cache in prevention.caches)
+
+
+def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | None]]:
+    """Return the command that a wrapper such as ``sudo`` or ``env`` runs, and the variables it sets."""
+    with_value = _WRAPPERS[program]
+    assigned: dict[str, str | None] = {}
+    index = 1
+    while index < len(argv):
+        word = plain(argv[index])
+        if word in with_value:
+            index += 2
+        elif word == "--" or (word.startswith("-") and len(word) > 1):
+            index += 1
+        elif program in ("env", "sudo") and re.match(r"[A-Za-z_]\w*=", word):
+            name, _, value = word.partition("=")
+            assigned[name] = None if UNKNOWN in value else value
+            index += 1
+        else:
+            break
+    if program in ("timeout", "gosu", "su-exec", "setarch"):  # a duration, a user, an architecture comes first
+        index += 1
+    return argv[index:], assigned
+
+
+def split_options(words: list[str], program: Program) -> tuple[list[str], list[str]]:
+    """Return the operands (verb first) and the options of a command line; options keep their value as ``-o=value``."""
+    operands: list[str] = []
+    options: list[str] = []
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if word == "--":
+            operands += words[index:]
+            break
+        if word.startswith("-") and len(word) > 1:
+            if word in program.options_with_value and index < len(words):
+                word = f"{word}={words[index]}"
+                index += 1
+            options.append(word)
+        else:
+            operands.append(word)
+    return operands, options
+
+
+def has_option(options: list[str], wanted: str) -> bool:
+    """Tell whether one of ``options`` is ``wanted``, also with a value or in a cluster of single letters."""
+    for option in options:
+        if option == wanted or option.startswith(f"{wanted}="):
+            return True
+        if len(wanted) == 2 and option[0] == "-" and option[1:2] != "-" and wanted[1] in option.partition("=")[0][1:]:
+            return True
+    return False
+
+
+def matches(
+    use: Use, recipe: Recipe, program: Program, operands: list[str], options: list[str], base: Base
+) -> bool | None:
+    """Tell whether a command line is of this use; None when it depends on a version that is not known."""
+    if use.programs and not set(use.programs) & set(program.names):
+        return False
+    for verb in use.verbs:
+        if verb == "*" or (not verb and not operands):
+            break
+        parts = verb.split()
+        if parts and operands[: len(parts)] == parts:
+            break
+    else:
+        return False
+    if use.with_options and not any(has_option(options, option) for option in use.with_options):
+        return False
+    if any(has_option(options, option) for option in use.without_options):
+        return False
+    return applies(use.versions, use.bases, base, recipe.id)
+
+
+def cache_paths(
+    recipe: Recipe,
+    cache: Cache,
+    environment: Mapping[str, str | None],
+    options: list[str],
+    home: str,
+    base: Base,
+    cwd: str = "/",
+) -> tuple[str, ...]:
+    """Return where a cache lies, or may lie when that depends on what is not known."""
+    found: list[str] = []
+    for candidate in cache.paths:
+        holds = applies(candidate.versions, candidate.bases, base, recipe.id)
+        if holds is False:
+            continue
+        path = candidate.path
+        if path.startswith("<"):
+            option, _, tail = path[1:].partition(">")
+            values = [given.partition("=")[2] for given in options if given.startswith(f"{option}=")]
+            if not values:
+                continue
+            path = absolute(values[-1] + tail, cwd)
+        elif path.startswith("$"):
+            match = re.match(r"\$\{?(\w+)\}?", path)
+            name = match[1] if match else ""
+            value = environment.get(name, base.environment.get(name, ""))
+            if value == "":
+                continue
+            path = (UNKNOWN if value is None else value) + path[len(match[0]) if match else 0 :]
+            if path.startswith("~"):
+                path = home + path[1:]
+        elif path.startswith("~"):
+            path = home + path[1:]
+        if path not in found:
+            found.append(path)
+        if holds and not candidate.path.startswith("?"):
+            break
+    return tuple(found)
+
+
+def _raw(node: shell.Node) -> str:
+    """Return text by which two equal conditions are told to be equal."""
+    return " ".join(word.raw for _, command in shell.commands(node) for word in command.words) or str(node.span.start)

@@ -1,0 +1,81 @@
+"""What a check returns: findings, what could not be resolved, errors. Plain frozen data, no behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cleanroom.text import Edit, Span
+
+SEVERITIES = ("info", "warning", "error")  # rising
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A remedy made concrete for the place of a finding: ``text`` is what to write."""
+
+    kind: str  # clean, prevent, mount
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that mend a finding; ``safe`` when no build can break by it."""
+
+    safe: bool
+    title: str
+    edits: tuple[Edit, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A place where bytes ship needlessly, or a clean-up that does not do what it says.
+
+    Lines and columns are 1-based, columns count characters, the end is exclusive.
+    """
+
+    rule: str
+    manager: str
+    cache: str  # "" when the finding is about no cache
+    severity: str
+    message: str
+    span: Span  # of the command
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    instruction_line: int
+    stage: str  # its name, else its number
+    ships: bool
+    paths: tuple[str, ...] = ()
+    typical_bytes: int | None = None
+    typical_of: str = ""
+    remedies: tuple[Advice, ...] = ()
+    fix: Fix | None = None
+    aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (("hadolint", ("DL3009",)),)
+    related: tuple[tuple[int, str], ...] = ()  # (line, what is there)
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Something that could not be known: no finding follows from it."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a file could not be read, or a part of it."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a check of one text says. Findings are in the order of their place."""
+
+    findings: tuple[Finding, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+    errors: tuple[Problem, ...] = ()

@@ -1,0 +1,468 @@
+"""The ledger: which caches hold bytes at the end of each layer, and why.
+
+Walks the stages of a Dockerfile in order, layer by layer, and settles for every fill what became of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from cleanroom import dockerfile as reader
+from cleanroom import shell
+from cleanroom.dockerfile import Dockerfile, Instruction, Stage
+from cleanroom.events import Clean, Event, Fill, Guards, Other, Remove, State, Walker, configure
+from cleanroom.findings import Unresolved
+from cleanroom.library import Library
+from cleanroom.paths import UNKNOWN, absolute, below, covers, escape
+from cleanroom.recipe import Base
+from cleanroom.text import MappedText, Source, Span
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A ``RUN --mount``; ``target`` is absolute."""
+
+    kind: str  # cache, tmpfs, bind …
+    target: str
+
+
+@dataclass(slots=True)
+class Layer:
+    """What one RUN does."""
+
+    instruction: Instruction
+    stage: int
+    events: list[Event]
+    mounts: tuple[Mount, ...]
+    user: str
+    home: str
+    base: Base
+
+    def mount(self, paths: Iterable[str]) -> Mount | None:
+        """Return the mount that keeps one of ``paths`` out of the layer."""
+        for mount in self.mounts:
+            if any(below(path, mount.target) for path in paths):
+                return mount
+        return None
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a fill. ``state`` is ``prevented``, ``mounted``, ``clean``, ``unknown`` or ``left``."""
+
+    fill: Fill
+    layer: Layer
+    state: str
+    mount: Mount | None = None
+    early: Event | None = None  # a clean-up before it in the same layer
+    late: tuple[Layer, Event] | None = None  # a clean-up in a later layer
+    missed: Remove | None = None  # a removal behind it that misses
+    copied_by: Instruction | None = None  # the COPY --from that ships it
+
+
+@dataclass(slots=True)
+class StageLedger:
+    """One stage: its layers, whose stage it continues, and whether it ships."""
+
+    stage: Stage
+    parent: int | None
+    base: Base
+    layers: list[Layer] = field(default_factory=list)
+    ships: bool = False
+    copies: list[tuple[int, tuple[str, ...], Instruction]] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        """The stage's name, else its number."""
+        return self.stage.name or str(self.stage.index)
+
+
+@dataclass(slots=True)
+class Ledger:
+    """All stages, what became of every fill, and what could not be resolved."""
+
+    dockerfile: Dockerfile
+    source: Source
+    stages: list[StageLedger]
+    outcomes: list[Outcome]
+    unresolved: list[Unresolved]
+
+    def chain(self, index: int) -> list[StageLedger]:
+        """Return the stage and those it stands on, the lowest first."""
+        found: list[StageLedger] = []
+        current: int | None = index
+        while current is not None:
+            found.insert(0, self.stages[current])
+            current = self.stages[current].parent
+        return found
+
+
+class TargetError(ValueError):
+    """The stage named as the target is not there."""
+
+
+def build(
+    dockerfile: Dockerfile,
+    library: Library,
+    *,
+    target: str | None = None,
+    read_file: Callable[[str], str | None] | None = None,
+) -> Ledger:
+    """Walk all stages. Raises TargetError when ``target`` names no stage."""
+    source = Source(dockerfile.text)
+    unresolved: list[Unresolved] = []
+
+    def note(span: Span, reason: str) -> None:
+        unresolved.append(Unresolved(source.position(span.start)[0], reason))
+
+    walk = _Build(dockerfile, library, read_file or (lambda _: None), note)
+    stages = walk.stages()
+    _mark_ships(stages, target)
+    ledger = Ledger(dockerfile, source, stages, [], unresolved)
+    for stage in stages:
+        _settle(ledger, stage)
+    return ledger
+
+
+class _Build:
+    """Reads instructions into layers, with the state in force at each."""
+
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        library: Library,
+        read_file: Callable[[str], str | None],
+        note: Callable[[Span, str], None],
+    ) -> None:
+        self.dockerfile = dockerfile
+        self.library = library
+        self.read_file = read_file
+        self.note = note
+        self.escape = dockerfile.escape
+
+    def stages(self) -> list[StageLedger]:
+        """Return a ledger for each stage, its layers not yet settled."""
+        arguments: dict[str, str | None] = {}
+        for instruction in self.dockerfile.global_arguments:
+            for assignment in reader.assignments(instruction):
+                value = assignment.value
+                arguments[assignment.name] = None if value is None else self.expand(value, arguments)
+        found: list[StageLedger] = []
+        states: list[State] = []
+        for stage in self.dockerfile.stages:
+            image = self.expand(stage.base, arguments) or ""
+            parent = _stage_index(self.dockerfile.stages[: stage.index], image, numbers=False)
+            if parent is None:
+                base = self.library.base(image)
+                state = State(base, dict(base.environment), {}, base.user)
+            else:
+                state = states[parent].copy()
+                state.arguments = {}
+                base = state.base
+            ledger = StageLedger(stage, parent, base)
+            for instruction in stage.instructions:
+                self.instruction(instruction, ledger, state, arguments)
+            found.append(ledger)
+            states.append(state)
+        return found
+
+    def expand(self, text: str, *values: Mapping[str, str | None]) -> str | None:
+        """Return ``text`` with the variables replaced, None when one of them is not known."""
+        merged: dict[str, str | None] = {}
+        for mapping in values:
+            merged.update(mapping)
+        expanded = reader.expand(text, merged, self.escape, UNKNOWN)
+        return None if UNKNOWN in expanded else expanded
+
+    def instruction(
+        self, instruction: Instruction, ledger: StageLedger, state: State, global_arguments: Mapping[str, str | None]
+    ) -> None:
+        keyword = instruction.keyword
+        if keyword == "RUN":
+            if instruction.onbuild:
+                state = state.copy()
+            ledger.layers.append(self.layer(instruction, ledger, state))
+        elif instruction.onbuild:
+            return
+        elif keyword == "ENV":
+            values = {**state.arguments, **state.environment}
+            for assignment in reader.assignments(instruction):
+                state.environment[assignment.name] = self.expand(assignment.value or "", values)
+        elif keyword == "ARG":
+            for assignment in reader.assignments(instruction):
+                if assignment.value is not None:
+                    value = self.expand(assignment.value, state.arguments, state.environment)
+                else:
+                    value = global_arguments.get(assignment.name)
+                state.arguments[assignment.name] = value
+        elif keyword == "USER":
+            state.user = self.expand(instruction.arguments.text, state.arguments, state.environment) or "?"
+        elif keyword == "WORKDIR":
+            folder = self.expand(instruction.arguments.text, state.arguments, state.environment)
+            state.workdir = UNKNOWN if folder is None else absolute(folder, state.workdir)
+        elif keyword == "SHELL" and instruction.exec_form:
+            state.bash = instruction.exec_form[0].text.rpartition("/")[2] == "bash"
+            state.settings.discard(("", "shell"))
+            if instruction.exec_form[0].text.rpartition("/")[2].lower().removesuffix(".exe") in (
+                "powershell",
+                "cmd",
+                "pwsh",
+            ):
+                state.settings.add(("", "shell"))  # not a POSIX shell from here on
+        elif keyword in ("COPY", "ADD"):
+            self.copy(instruction, ledger, state)
+
+    def copy(self, instruction: Instruction, ledger: StageLedger, state: State) -> None:
+        words = [
+            self.expand(word.text, state.arguments, state.environment) if instruction.exec_form is None else word.text
+            for word in instruction.words()
+        ]
+        if len(words) < 2 or words[-1] is None:
+            return
+        *sources, target = words
+        origin = next((flag.value for flag in instruction.flags if flag.name == "from"), None)
+        if origin is not None:
+            index = _stage_index(
+                self.dockerfile.stages[: ledger.stage.index],
+                self.expand(origin, state.arguments, state.environment) or "",
+                numbers=True,
+            )
+            if index is not None:
+                paths = tuple(absolute(source, "/") for source in sources if source)
+                ledger.copies.append((index, paths, instruction))
+            return
+        place = absolute(target or "", state.workdir)
+        for source in sources:
+            if source is None or source.startswith("<<") or "://" in source:
+                continue
+            clean = source.removeprefix("./").strip("/") or "."
+            name = clean.rpartition("/")[2]
+            if len(sources) == 1 and not place.endswith("/"):
+                state.copied.append((clean, place))
+            state.copied.append((clean, f"{place.rstrip('/')}/{name}"))
+            state.copied.append(("" if clean == "." else clean, f"{place.rstrip('/')}/"))
+            for path in (place, f"{place.rstrip('/')}/{name}"):
+                if re.search(r"\.conf|npmrc|condarc|yum|dnf", path) and (text := self.read_file(clean)):
+                    configure(self.library, state, path, text, state.home())
+        for heredoc in instruction.heredocs:
+            configure(self.library, state, place, heredoc.body.text, state.home())
+
+    def layer(self, instruction: Instruction, ledger: StageLedger, state: State) -> Layer:
+        mounts = tuple(self.mounts(instruction, state))
+        if state.base.family == "windows" or ("", "shell") in state.settings:
+            self.note(instruction.span, "the shell of this image is not a POSIX shell")
+            return Layer(instruction, ledger.stage.index, [], mounts, state.user, state.home(), state.base)
+        walker = Walker(self.library, state, self.read_file, self.note)
+        if instruction.exec_form is not None:
+            argv = instruction.exec_form
+            texts = [word.text for word in argv]
+            span = instruction.arguments.span(0, len(instruction.arguments))
+            if len(argv) > 2 and re.search(r"(^|/)(ba|da|a|z|k)?sh$", texts[0]) and re.fullmatch(r"-\w*c", texts[1]):
+                script = argv[2]
+                if self.dockerfile.text[script.span.start + 1 : script.span.end - 1] == script.text:
+                    walker.run(MappedText([(script.text, script.span.start + 1)]))
+                else:
+                    walker.fixed_span = span
+                    walker.run(MappedText([(script.text, 0)]))
+            elif texts:
+                walker.invoke([escape(text) for text in texts], None, span, frozenset(), {}, sudo=False)
+        else:
+            for script in self.scripts(instruction):
+                walker.run(script)
+        walker.finish()
+        return Layer(
+            instruction,
+            ledger.stage.index,
+            walker.events,
+            mounts,
+            state.user or state.base.user or "root",
+            state.home(),
+            state.base,
+        )
+
+    def scripts(self, instruction: Instruction) -> Iterable[MappedText]:
+        """Return the shell scripts of a RUN in shell form: its arguments, or the here-document that stands for them."""
+        arguments = instruction.arguments
+        if not instruction.heredocs:
+            return [arguments]
+        first = instruction.heredocs[0]
+        match = re.fullmatch(r"<<-?\s*(['\"]?)[\w.-]+\1\s*(?P<rest>.*)", arguments.text, re.DOTALL)
+        if match and len(instruction.heredocs) == 1:
+            interpreter = match["rest"].split()[:1]
+            shebang = re.match(r"#!\s*(\S+)(?:\s+(\S+))?", first.body.text)
+            if shebang:
+                interpreter = [shebang[2] if shebang[1].endswith("/env") and shebang[2] else shebang[1]]
+            if not interpreter or interpreter[0].rpartition("/")[2] in ("sh", "bash", "dash", "ash", "zsh"):
+                return [first.body]
+            return []
+        pieces = [*arguments.pieces(), ("\n", arguments.offset(len(arguments)))]
+        for heredoc in instruction.heredocs:
+            pieces += heredoc.body.pieces()
+            end = heredoc.body.offset(len(heredoc.body))
+            pieces.append((heredoc.name + "\n", end))
+        return [MappedText(pieces)]
+
+    def mounts(self, instruction: Instruction, state: State) -> Iterable[Mount]:
+        for flag in instruction.flags:
+            if flag.name != "mount" or not flag.value:
+                continue
+            fields = dict(
+                (key.strip().lower(), value)
+                for key, _, value in (part.partition("=") for part in flag.value.split(","))
+            )
+            target = next((fields[key] for key in ("target", "dst", "destination") if key in fields), "")
+            kind = fields.get("type", "bind")
+            target = self.expand(target, state.arguments, state.environment) or ""
+            if target and kind in ("cache", "tmpfs", "bind"):
+                yield Mount(kind, absolute(target, state.workdir))
+
+
+def _stage_index(stages: Iterable[Stage], name: str, *, numbers: bool) -> int | None:
+    found = None
+    for stage in stages:
+        if (stage.name is not None and stage.name == name.lower()) or (numbers and name == str(stage.index)):
+            found = stage.index
+    return found
+
+
+def _mark_ships(stages: list[StageLedger], target: str | None) -> None:
+    """Mark what ships: the last stage, one that no other uses, and those that these stand on; or ``target`` alone."""
+    if not stages:
+        return
+    if target is not None:
+        index = _stage_index([ledger.stage for ledger in stages], target, numbers=True)
+        if index is None:
+            names = ", ".join(ledger.name for ledger in stages)
+            raise TargetError(f"no stage {target!r} (there are: {names})")
+        ends = [index]
+    else:
+        used = {ledger.parent for ledger in stages} | {copy[0] for ledger in stages for copy in ledger.copies}
+        for ledger in stages:
+            for instruction in ledger.stage.instructions:
+                for flag in instruction.flags:
+                    if flag.name == "mount" and flag.value and (match := re.search(r"(?:^|,)from=([^,]+)", flag.value)):
+                        index = _stage_index([other.stage for other in stages], match[1], numbers=True)
+                        used.add(index)
+        ends = [index for index in range(len(stages)) if index not in used or index == len(stages) - 1]
+    for end in ends:
+        current: int | None = end
+        while current is not None:
+            stages[current].ships = True
+            current = stages[current].parent
+
+
+def runs_whenever(events: Iterable[Guards], fill: Guards) -> bool:
+    """Tell whether one of several clean-ups, each under its guards, runs whenever the fill did.
+
+    Two that stand in both branches of a condition are as one that stands in none.
+    """
+    known = set(events)
+    changed = True
+    while changed and len(known) < 64:
+        changed = False
+        for guards in list(known):
+            for guard in guards:
+                other = (guards - {guard}) | {(guard[0], not guard[1])}
+                merged = guards - {guard}
+                if frozenset(other) in known and merged not in known:
+                    known.add(merged)
+                    changed = True
+    return any(guards <= fill for guards in known)
+
+
+def empties(event: Event, fill: Fill) -> bool | None:
+    """Tell whether ``event`` empties the cache of ``fill``; None when that is not known."""
+    if isinstance(event, Remove):
+        verdicts = []
+        for path in fill.paths:
+            for pattern in event.patterns:
+                verdict = covers(pattern, path)
+                if verdict and not event.recursive and not (fill.cache.flat or pattern.endswith(path)):
+                    verdict = False
+                if verdict and not event.recursive and not fill.cache.flat:
+                    verdict = False
+                verdicts.append(verdict)
+        return True if True in verdicts else (None if None in verdicts else False)
+    if isinstance(event, Clean):
+        if event.recipe.id == fill.recipe.id:
+            return fill.cache.id in event.paths
+        return any(path in fill.paths and UNKNOWN not in path for paths in event.paths.values() for path in paths)
+    return False
+
+
+def _settle(ledger: Ledger, stage: StageLedger) -> None:
+    """Find what became of every fill of a stage."""
+    copied: list[tuple[str, Instruction]] = []
+    if not stage.ships:
+        copied = [
+            (path, instruction)
+            for other in ledger.stages
+            if other.ships
+            for index, paths, instruction in other.copies
+            if index == stage.stage.index
+            for path in paths
+        ]
+    for position, layer in enumerate(stage.layers):
+        for event in layer.events:
+            if not isinstance(event, Fill):
+                continue
+            outcome = _outcome(event, layer)
+            ledger.outcomes.append(outcome)
+            if outcome.state != "left":
+                continue
+            for later in stage.layers[position + 1 :]:
+                if found := _late(event, later):
+                    outcome.late = (later, found)
+                    break
+            if outcome.late is None:
+                for other in ledger.stages:
+                    if other is not stage and stage in ledger.chain(other.stage.index):
+                        found_late = next(
+                            ((later, found) for later in other.layers if (found := _late(event, later))), None
+                        )
+                        if found_late:
+                            outcome.late = found_late
+                            break
+            if not stage.ships:
+                outcome.copied_by = next(
+                    (
+                        instruction
+                        for path, instruction in copied
+                        if outcome.late is None and any(covers(escape(path), place) for place in event.paths)
+                    ),
+                    None,
+                )
+
+
+def _outcome(fill: Fill, layer: Layer) -> Outcome:
+    mount = layer.mount(fill.paths)
+    if mount is not None:
+        return Outcome(fill, layer, "mounted", mount)
+    if fill.prevented:
+        return Outcome(fill, layer, "unknown" if fill.prevented == "?" else "prevented")
+    after = [(event, empties(event, fill)) for event in layer.events if event.order > fill.order]
+    sure = [event.guards for event, verdict in after if verdict and isinstance(event, (Clean, Remove))]
+    if runs_whenever(sure, fill.guards):
+        return Outcome(fill, layer, "clean")
+    if not fill.paths or any(verdict is None for _, verdict in after):
+        return Outcome(fill, layer, "unknown")
+    early = next((event for event in layer.events[: fill.order] if empties(event, fill)), None)
+    missed = next((event for event, _ in after if isinstance(event, Remove) and event.note), None)
+    return Outcome(fill, layer, "left", early=early, missed=missed)
+
+
+def _late(fill: Fill, layer: Layer) -> Event | None:
+    """Return the clean-up of a later layer that was meant for this fill: one without a fill of its own before it."""
+    if layer.mount(fill.paths):
+        return None
+    for event in layer.events:
+        if isinstance(event, Fill) and event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id:
+            return None
+        if isinstance(event, (Clean, Remove)) and empties(event, fill):
+            return event
+    return None
+
+
+__all__ = ["Layer", "Ledger", "Mount", "Other", "Outcome", "StageLedger", "TargetError", "build", "empties", "shell"]

@@ -1,0 +1,105 @@
+"""Paths and patterns as the shell has them: does removing this empty that?
+
+A *pattern* is a word after expansion in which characters that were quoted are escaped with a backslash, so that
+``"*"`` is not a glob. UNKNOWN stands for text that cannot be known.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from fnmatch import fnmatchcase
+
+UNKNOWN = "\x00"
+SPECIAL = "*?[]{},~\\"
+
+
+def escape(text: str) -> str:
+    """Return ``text`` as a pattern that means just itself."""
+    if not any(character in SPECIAL for character in text):
+        return text
+    return "".join(f"\\{character}" if character in SPECIAL else character for character in text)
+
+
+def plain(pattern: str) -> str:
+    """Return the text of a pattern, escapes removed."""
+    return re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL) if "\\" in pattern else pattern
+
+
+def absolute(pattern: str, folder: str) -> str:
+    """Return ``pattern`` from the root (or from ``~`` when the home is not known), ``.`` and ``..`` resolved."""
+    if not pattern.startswith(("/", "~")):
+        pattern = f"{folder}/{pattern}"
+    if pattern.startswith("//"):
+        pattern = "/" + pattern.lstrip("/")
+    trailing = "/" if pattern.endswith("/") else ""
+    return posixpath.normpath(pattern) + trailing if pattern else pattern
+
+
+def braces(pattern: str, limit: int = 256) -> list[str]:
+    """Return what bash's brace expansion makes of a pattern: ``{a,b}`` and nested ones; at most ``limit`` words."""
+    start = -1
+    depth = 0
+    commas: list[int] = []
+    index = 0
+    while index < len(pattern):
+        character = pattern[index]
+        if character == "\\":
+            index += 1
+        elif character == "{":
+            if depth == 0:
+                start, commas = index, []
+            depth += 1
+        elif character == "," and depth == 1:
+            commas.append(index)
+        elif character == "}" and depth:
+            depth -= 1
+            if depth == 0 and commas:
+                head, tail = pattern[:start], pattern[index + 1 :]
+                bounds = [start, *commas, index]
+                choices = [pattern[a + 1 : b] for a, b in zip(bounds, bounds[1:], strict=False)]
+                return [
+                    word
+                    for choice in choices
+                    for word in braces(f"{head}{choice}{tail}", max(limit // len(choices), 1))
+                ][:limit]
+        index += 1
+    return [pattern]
+
+
+def covers(removed: str, path: str) -> bool | None:
+    """Tell whether removing the pattern ``removed``, with all below it, empties ``path``; None when it may.
+
+    ``/a``, ``/a/b`` and ``/a/b/*`` empty ``/a/b``; ``/a/b/c`` does not. ``path`` may itself hold globs
+    (``/var/cache/apt/*.bin``): those that mean files of a folder.
+    """
+    removals = [part for part in removed.split("/") if part]
+    parts = [part for part in path.split("/") if part]
+    if not removals:
+        return removed.startswith("/")
+    for removal, part in zip(removals, parts, strict=False):
+        if plain(removal) == part:
+            continue
+        if UNKNOWN in removal or UNKNOWN in part:
+            return None
+        bare = re.sub(r"\\.", "", removal)
+        glob = re.sub(r"\\(.)", r"[\1]", removal)
+        if not any(character in bare for character in "*?[") or not fnmatchcase(part.replace("*", "x"), glob):
+            return False
+    if len(removals) <= len(parts):
+        return True
+    if len(removals) == len(parts) + 1:
+        last = removals[-1]
+        if last in ("*", "**"):
+            return True
+        if UNKNOWN in last:
+            return None
+        # *.* or *_*: most of what is there, perhaps all
+        return None if "*" in re.sub(r"\\.", "", last) else False
+    return False
+
+
+def below(path: str, folder: str) -> bool:
+    """Tell whether ``path`` is ``folder`` or in it."""
+    folder = folder.rstrip("/")
+    return path == folder or path.startswith(f"{folder}/")

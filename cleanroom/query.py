@@ -1,0 +1,69 @@
+"""One question: what is the command that keeps a manager's caches out, on this image, for this user?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cleanroom.events import State, applies
+from cleanroom.library import Library
+from cleanroom.recipe import Recipe, Remedy
+from cleanroom.rules import remedy_text
+
+
+class NoRemedy(ValueError):  # noqa: N818 - public name
+    """The recipe knows no such way; the message says which there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One remedy as a line of text."""
+
+    manager: str
+    kind: str
+    caches: tuple[str, ...]
+    text: str
+    base: str
+    leaves: str
+    note: str
+
+
+def query(
+    recipe: Recipe, library: Library, *, prefer: str = "clean", cache: str = "", base: str = "", user: str = ""
+) -> Answer:
+    """Return the first remedy of the kind ``prefer`` that holds on the image ``base`` (else the official one).
+
+    It covers ``cache``, or as many caches as the image keeps. Raises NoRemedy.
+    """
+    from cleanroom.suggest import did_you_mean
+
+    known = [item.id for item in recipe.caches]
+    if cache and cache not in known:
+        raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
+    image = base or recipe.official_image
+    place = library.base(image)
+    state = State(place, user=user or place.user)
+    wanted = {
+        item.id
+        for item in recipe.caches
+        if not item.minor
+        and (item.id == cache or not cache)
+        and (cache or item.kept_out_by_file not in place.files or not item.kept_out_by_file)
+    }
+    candidates = [
+        remedy
+        for remedy in recipe.remedies
+        if remedy.kind == prefer
+        and wanted & set(remedy.caches)
+        and applies(remedy.versions, remedy.bases, place, recipe.id)
+    ]
+    if not candidates:
+        kinds = sorted({remedy.kind for remedy in recipe.remedies})
+        raise NoRemedy(
+            f"{recipe.id} has no way to {prefer}; ask for another with --prefer (there are: {', '.join(kinds)})"
+        )
+    best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
+    return Answer(recipe.id, best.kind, best.caches, _text(best, state.home()), image, best.leaves, best.note)
+
+
+def _text(remedy: Remedy, home: str) -> str:
+    return remedy_text(remedy, home)

@@ -1,0 +1,205 @@
+"""What a recipe says: everything known about one package manager, as frozen data.
+
+Each class is one mapping of the YAML file (``recipes/<id>.yaml``); the JSON Schema ``recipes/recipe.schema.json``
+describes the same fields for the person who writes them. Terms:
+
+* *program*: an executable of the manager, by the base name of its path.
+* *verb*: the words after the program and its options that say what to do (``install``, ``cache clean``); ``""`` is
+  the program without any word, ``*`` any.
+* *option*: a word that begins with ``-``. ``-y`` also matches inside a cluster (``-qy``); ``--setopt=keepcache=0``
+  matches ``--setopt keepcache=0`` too; ``--cache`` matches ``--cache=x``.
+* *base*: a glob over the image a stage begins from (``debian:12*``, ``*/ubi8*``), or ``family:alpine``.
+* *versions*: a range of the manager's version such as ``>=3.0`` or ``>=5, <7``; what a base image carries is known
+  from ``bases.yaml``. Where the version is not known, a fact with a range may or may not hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One executable (or Python module) of the manager, and how to find the verb on its command line."""
+
+    names: tuple[str, ...]  # globs over the base name: pip, pip3, pip3.*
+    modules: tuple[str, ...] = ()  # python -m NAME
+    options_with_value: tuple[str, ...] = ()  # options whose value is the next word: -o, --root
+    runs: tuple[str, ...] = ()  # verbs behind which another command stands: conda run -n x pip install y
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """A kind of use of the manager: which of its command lines are meant. Empty fields ask for nothing."""
+
+    verbs: tuple[str, ...]
+    programs: tuple[str, ...] = ()  # only these of the recipe's programs (as named there)
+    with_options: tuple[str, ...] = ()  # at least one of these
+    without_options: tuple[str, ...] = ()  # none of these
+    versions: str = ""
+    bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePath:
+    """A place of a cache.
+
+    ``~`` is the home of the user in force, ``$NAME`` a variable of the environment, a leading ``<--option>`` the value
+    of that option of the command. A path with a variable or option that is not set is passed over; of those left whose
+    range and bases hold, the first is where the cache is.
+    """
+
+    path: str
+    versions: str = ""
+    bases: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Typical:
+    """A measured size, to give an idea: ``bytes`` left after ``of``."""
+
+    bytes: int
+    of: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cache:
+    """A set of paths that the manager fills and no program at run time needs."""
+
+    id: str
+    what: str
+    paths: tuple[CachePath, ...]
+    filled_by: tuple[Use, ...]
+    kept_out_by_file: str = ""  # a file of the base that empties it after each use (Debian's docker-clean)
+    flat: bool = False  # holds files only: ``rm`` without ``-r`` empties it
+    minor: bool = False  # too small to report on its own; shown by ``show`` and emptied with the others
+    typical: Typical | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleanup:
+    """A clean-up command of the manager itself, and what it empties. Several may match one command line."""
+
+    use: Use
+    empties: tuple[str, ...]  # cache ids
+    leaves: str = ""  # what stays all the same, in words
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prevention:
+    """A way to tell the manager not to keep a cache. Exactly one of option, variable, setting, file is given."""
+
+    caches: tuple[str, ...]
+    option: str = ""
+    use: Use | None = None  # the uses that take the option; None: all that fill the caches
+    variable: str = ""
+    setting: str = ""  # verb of the manager that stores it: "config set global.no-cache-dir"
+    values: tuple[str, ...] = ()  # of the variable or setting that prevent, in lower case; empty: any but ""
+    files: tuple[str, ...] = ()  # configuration files
+    pattern: str = ""  # regular expression over what is written to the file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remedy:
+    """Advice: one way to keep caches out of the image, as a person should write it.
+
+    ``kind`` is ``clean`` (``run`` after the last fill, in the same RUN), ``prevent`` (``option`` on ``verbs``, or
+    ``variable`` = ``value`` in ENV, or ``run`` before the first fill) or ``mount`` (cache mounts on ``targets``).
+    """
+
+    kind: str
+    caches: tuple[str, ...]
+    run: str = ""
+    option: str = ""
+    verbs: tuple[str, ...] = ()
+    variable: str = ""
+    value: str = ""
+    targets: tuple[str, ...] = ()
+    sharing: str = ""  # of the mount: shared, private, locked
+    before: str = ""  # a command the remedy needs before the first fill
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # what a mount needs set
+    leaves: str = ""
+    note: str = ""
+    versions: str = ""
+    bases: tuple[str, ...] = ()
+    root_only: bool = False  # only the root user can do it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hazard:
+    """Something about the manager that goes wrong for real people.
+
+    With ``use``, the clean-up commands it is about: the rule ``cleanup-fails`` reports them. ``effect`` is ``fails``
+    (exits non-zero), ``asks`` (waits for an answer, or takes No), ``nothing`` (exits 0 and frees nothing) or ``refills``
+    (fills a cache again); without ``use`` it is knowledge for the reader.
+    """
+
+    id: str
+    what: str  # one sentence: what happens
+    effect: str
+    use: Use | None = None
+    when_prevented: tuple[str, ...] = ()  # holds only while these caches are prevented (pip cache purge)
+    instead: str = ""  # the command that does what was meant
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """A path that a clean-up must not remove. ``folder``: the folder itself must stay, its contents may go."""
+
+    path: str
+    why: str
+    folder: bool = False
+    needed_by: tuple[str, ...] = ()  # verbs: it matters only when one of them runs later; empty: always
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """All that is known about one manager."""
+
+    id: str
+    name: str
+    summary: str
+    homepage: str
+    aliases: tuple[str, ...] = ()
+    official_image: str = ""  # the image on which ``query`` answers when no other is named
+    programs: tuple[Program, ...]
+    caches: tuple[Cache, ...]
+    cleanups: tuple[Cleanup, ...] = ()
+    preventions: tuple[Prevention, ...] = ()
+    remedies: tuple[Remedy, ...]  # best first
+    hazards: tuple[Hazard, ...] = ()
+    keep: tuple[Keep, ...] = ()
+    peers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # {"hadolint": ("DL3009",)}
+    replaces: str = ""  # the id of a recipe that this one stands in for
+    sources: tuple[str, ...]
+    origin: str = ""  # the file it was read from
+
+    def cache(self, identifier: str) -> Cache:
+        """Return the cache with this id. Raises KeyError when there is none."""
+        for cache in self.caches:
+            if cache.id == identifier:
+                return cache
+        raise KeyError(identifier)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What the images that match ``images`` (globs over the name) and ``tags`` (globs over the tag) bring along."""
+
+    images: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    family: str = ""  # debian, alpine, rhel, suse, arch, windows …
+    sh: str = ""  # what /bin/sh is: dash, bash, busybox
+    user: str = ""
+    home: str = ""  # of that user
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    files: tuple[str, ...] = ()  # files that recipes ask about (``kept_out_by_file``)
+    versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # recipe id -> version
+    sources: tuple[str, ...] = ()

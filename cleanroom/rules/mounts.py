@@ -1,0 +1,94 @@
+"""``mount-emptied`` and ``mount-defeated``: a cache mount that cannot do what it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cleanroom.events import Clean, Remove
+from cleanroom.findings import Finding
+from cleanroom.ledger import Ledger, empties
+from cleanroom.rules import Rule, finding
+
+
+def _emptied(ledger: Ledger) -> Iterator[Finding]:
+    seen: set[tuple[int, str]] = set()
+    for outcome in ledger.outcomes:
+        if outcome.state != "mounted" or outcome.mount is None or outcome.mount.kind != "cache":
+            continue
+        for event in outcome.layer.events:
+            if not isinstance(event, (Clean, Remove)) or not empties(event, outcome.fill):
+                continue
+            key = (event.span.start, outcome.fill.recipe.id)
+            if key not in seen:
+                seen.add(key)
+                yield finding(
+                    ledger,
+                    outcome.layer,
+                    "mount-emptied",
+                    "warning",
+                    outcome.fill.recipe,
+                    outcome.fill.cache,
+                    event.span,
+                    f"this empties the cache mount on {outcome.mount.target}: nothing is saved, and the next build "
+                    "downloads everything again",
+                    paths=outcome.fill.paths,
+                )
+
+
+def _defeated(ledger: Ledger) -> Iterator[Finding]:
+    seen: set[tuple[int, str]] = set()
+    for outcome in ledger.outcomes:
+        fill = outcome.fill
+        if outcome.state != "mounted" or outcome.mount is None or outcome.mount.kind != "cache":
+            continue
+        if not fill.prevented or fill.prevented == "?":
+            continue
+        if fill.prevented == fill.cache.kept_out_by_file and fill.prevented not in outcome.layer.base.files:
+            continue  # not known to be there
+        key = (outcome.layer.instruction.span.start, fill.recipe.id)
+        if key not in seen:
+            seen.add(key)
+            yield finding(
+                ledger,
+                outcome.layer,
+                "mount-defeated",
+                "warning",
+                fill.recipe,
+                fill.cache,
+                fill.span,
+                f"{fill.prevented} keeps {fill.recipe.name} from filling the cache mount on {outcome.mount.target}: "
+                "the mount stays empty",
+                paths=fill.paths,
+            )
+
+
+RULES = (
+    Rule(
+        "mount-emptied",
+        "a clean-up empties a cache mount: nothing saved, next build slower",
+        "warning",
+        """What lies in a cache mount is in no layer. Removing it saves nothing and costs the next build its cache.
+
+Bad:
+    RUN --mount=type=cache,target=/root/.npm npm ci && npm cache clean --force
+
+Good:
+    RUN --mount=type=cache,target=/root/.npm npm ci
+""",
+        _emptied,
+    ),
+    Rule(
+        "mount-defeated",
+        "an option or variable forbids the cache that a mount is there to keep",
+        "warning",
+        """The mount is there to keep the cache between builds, and the command is told to keep none.
+
+Bad:
+    RUN --mount=type=cache,target=/root/.cache/pip pip install --no-cache-dir flask
+
+Good:
+    RUN --mount=type=cache,target=/root/.cache/pip pip install flask
+""",
+        _defeated,
+    ),
+)
