@@ -137,7 +137,7 @@ def _unignored(found: list[Finding], dockerfile: Dockerfile, source: Source) -> 
             manager="",
             cache="",
             severity="info",
-            message=f"this comment ignores nothing: there is no finding {', '.join(ignore.selectors) or '(none is named)'} here",
+            message=f"this comment ignores nothing: no {', '.join(ignore.selectors) or '(none is named)'} here",
             span=ignore.span,
             line=line,
             column=column,

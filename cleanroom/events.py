@@ -160,7 +160,30 @@ def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -
 
 
 _TESTS = frozenset(
-    ["[", "test", "[[", "grep", "egrep", "fgrep", "which", "command", "type", "hash", "id", "getent", "false", "cmp", "diff", "pgrep", "rpm", "dpkg", "dpkg-query", "uname", "lsb_release", "expr"]
+    [
+        "[",
+        "test",
+        "[[",
+        "grep",
+        "egrep",
+        "fgrep",
+        "which",
+        "command",
+        "type",
+        "hash",
+        "id",
+        "getent",
+        "false",
+        "cmp",
+        "diff",
+        "pgrep",
+        "rpm",
+        "dpkg",
+        "dpkg-query",
+        "uname",
+        "lsb_release",
+        "expr",
+    ]
 )
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"))
 # Options of wrappers whose value is the next word.
@@ -296,6 +319,7 @@ class Walker:
         self.variables, self.exported, self.cwd = variables, exported, cwd
 
     def and_or(self, node: shell.AndOr, guards: Guards) -> bool:
+        """Walk a chain of ``&&`` and ``||``: what stands behind ``||`` runs only when the part before it failed."""
         chain: list[shell.AndOr] = []
         first: shell.Node = node
         while isinstance(first, shell.AndOr):
@@ -304,7 +328,7 @@ class Walker:
         done = self.walk(first, guards)
         if done:
             return True
-        left = first
+        left: shell.Node = first
         condition: Guards = guards  # under which the left side succeeds
         for link in reversed(chain):
             test = self.is_test(left)
@@ -339,6 +363,7 @@ class Walker:
         return isinstance(node, shell.Test)
 
     def branches(self, node: shell.If, guards: Guards) -> bool:
+        """Walk ``if``; each body is under its condition and the failure of those before it."""
         outcomes = []
         for condition, body in node.branches:
             self.walk(condition, guards)
@@ -358,6 +383,7 @@ class Walker:
         return False
 
     def loop(self, node: shell.For, guards: Guards) -> None:
+        """Walk ``for``: once for each value when all are known."""
         if node.words is None:
             self.variables[node.name] = None
             self.walk(node.body, guards | {(f"for {node.span.start}", True)})
@@ -376,6 +402,7 @@ class Walker:
             self.walk(node.body, guards | {(f"for {node.span.start}", True)})
 
     def pipeline(self, node: shell.Pipeline, guards: Guards) -> None:
+        """Walk a pipeline; each part is a process of its own."""
         if len(node.parts) == 1:
             self.walk(node.parts[0], guards)
             return
@@ -409,9 +436,11 @@ class Walker:
     # -- simple commands -----------------------------------------------------------------------------------------
 
     def place(self, span: Span) -> Span:
+        """Return where to point for a command at ``span``: at what runs the script, when it is in a file."""
         return self.fixed_span or span
 
     def command(self, node: shell.Command, guards: Guards) -> bool:
+        """Walk a simple command; return True when nothing after it can run."""
         for word in node.words:
             self.substitutions(word, guards)
         inline: dict[str, str | None] = {}
@@ -494,7 +523,7 @@ class Walker:
         elif program in ("useradd", "adduser"):
             self.add_user(words)
         elif program == "rm":
-            self.remove(rest, span, guards, sudo=sudo)
+            self.remove(rest, span, guards)
         elif program == "find":
             self.find([argv[0], *rest], span, guards)
         elif program in _SHELLS or program in ("source", ".", "su", "runuser"):
@@ -589,6 +618,7 @@ class Walker:
         self.fixed_span = outer
 
     def is_copied(self, name: str) -> bool:
+        """Tell whether the build copied a file to this path."""
         target = absolute(name, self.cwd)
         return any(target == path for _, path in self.state.copied)
 
@@ -609,6 +639,7 @@ class Walker:
         self.fixed_span, self.cwd, self.variables = outer, cwd, variables
 
     def add_user(self, words: list[str]) -> None:
+        """Learn a user's home from ``useradd`` or ``adduser``."""
         home = ""
         for option in ("-d", "--home-dir", "--home", "-h"):
             if option in words and words.index(option) + 1 < len(words):
@@ -633,7 +664,8 @@ class Walker:
         value = self.variables.get("HOME", "")
         return value if value else self.state.home()
 
-    def remove(self, rest: list[str], span: Span, guards: Guards, *, sudo: bool) -> None:
+    def remove(self, rest: list[str], span: Span, guards: Guards) -> None:
+        """Note what ``rm`` removes."""
         options = [plain(word) for word in rest if word.startswith("-")]
         recursive = any(
             option in ("--recursive",) or (not option.startswith("--") and set(option) & {"r", "R"})
@@ -651,6 +683,7 @@ class Walker:
                 self.state.removed_files.add(plain(pattern))
 
     def find(self, argv: list[str], span: Span, guards: Guards) -> None:
+        """Note what ``find … -delete`` or ``-exec rm`` removes."""
         words = [plain(word) for word in argv]
         removes = "-delete" in words or any(
             words[i] in ("-exec", "-execdir") and i + 1 < len(words) and words[i + 1].rpartition("/")[2] == "rm"
@@ -684,6 +717,7 @@ class Walker:
             self.emit(Remove(tuple(starts), True, span, guards, 0))
 
     def emit(self, event: Event) -> None:
+        """Add an event behind those there are."""
         event.order = len(self.events)
         self.events.append(event)
 
@@ -795,6 +829,7 @@ class Walker:
             self.emit(Other(recipe, verb, 0))
 
     def is_removed(self, path: str) -> bool:
+        """Tell whether the build removed a file of the base image."""
         from cleanroom.paths import covers
 
         return any(covers(removed, path) for removed in self.state.removed_files)
@@ -802,6 +837,7 @@ class Walker:
     # -- words ---------------------------------------------------------------------------------------------------
 
     def substitutions(self, word: shell.Word, guards: Guards) -> None:
+        """Walk the commands that are substituted in a word."""
         for part in word.parts:
             if isinstance(part, shell.Substitution):
                 self.isolated(part.body, guards)
@@ -863,6 +899,7 @@ class Walker:
         return UNKNOWN
 
     def parameter(self, part: shell.Parameter) -> str:
+        """Return the value of ``$name``, UNKNOWN when it is not known."""
         name = part.name
         if name.isdigit():
             index = int(name) - 1

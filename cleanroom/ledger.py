@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from cleanroom import dockerfile as reader
-from cleanroom import shell
 from cleanroom.dockerfile import Dockerfile, Instruction, Stage
-from cleanroom.events import Clean, Event, Fill, Guards, Other, Remove, State, Walker, configure
+from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure
 from cleanroom.findings import Unresolved
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, covers, escape
@@ -56,8 +55,8 @@ class Outcome:
     layer: Layer
     state: str
     mount: Mount | None = None
-    early: Event | None = None  # a clean-up before it in the same layer
-    late: tuple[Layer, Event] | None = None  # a clean-up in a later layer
+    early: Clean | Remove | None = None  # a clean-up before it in the same layer
+    late: tuple[Layer, Clean | Remove] | None = None  # a clean-up in a later layer
     missed: Remove | None = None  # a removal behind it that misses
     copied_by: Instruction | None = None  # the COPY --from that ships it
 
@@ -260,12 +259,12 @@ class _Build:
             texts = [word.text for word in argv]
             span = instruction.arguments.span(0, len(instruction.arguments))
             if len(argv) > 2 and re.search(r"(^|/)(ba|da|a|z|k)?sh$", texts[0]) and re.fullmatch(r"-\w*c", texts[1]):
-                script = argv[2]
-                if self.dockerfile.text[script.span.start + 1 : script.span.end - 1] == script.text:
-                    walker.run(MappedText([(script.text, script.span.start + 1)]))
+                word = argv[2]
+                if self.dockerfile.text[word.span.start + 1 : word.span.end - 1] == word.text:
+                    walker.run(MappedText([(word.text, word.span.start + 1)]))
                 else:
                     walker.fixed_span = span
-                    walker.run(MappedText([(script.text, 0)]))
+                    walker.run(MappedText([(word.text, 0)]))
             elif texts:
                 walker.invoke([escape(text) for text in texts], None, span, frozenset(), {}, sudo=False)
         else:
@@ -308,10 +307,8 @@ class _Build:
         for flag in instruction.flags:
             if flag.name != "mount" or not flag.value:
                 continue
-            fields = dict(
-                (key.strip().lower(), value)
-                for key, _, value in (part.partition("=") for part in flag.value.split(","))
-            )
+            pairs = (part.partition("=") for part in flag.value.split(","))
+            fields = {key.strip().lower(): value for key, _, value in pairs}
             target = next((fields[key] for key in ("target", "dst", "destination") if key in fields), "")
             kind = fields.get("type", "bind")
             target = self.expand(target, state.arguments, state.environment) or ""
@@ -448,12 +445,15 @@ def _outcome(fill: Fill, layer: Layer) -> Outcome:
         return Outcome(fill, layer, "clean")
     if not fill.paths or any(verdict is None for _, verdict in after):
         return Outcome(fill, layer, "unknown")
-    early = next((event for event in layer.events[: fill.order] if empties(event, fill)), None)
+    early = next(
+        (event for event in layer.events[: fill.order] if isinstance(event, (Clean, Remove)) and empties(event, fill)),
+        None,
+    )
     missed = next((event for event, _ in after if isinstance(event, Remove) and event.note), None)
     return Outcome(fill, layer, "left", early=early, missed=missed)
 
 
-def _late(fill: Fill, layer: Layer) -> Event | None:
+def _late(fill: Fill, layer: Layer) -> Clean | Remove | None:
     """Return the clean-up of a later layer that was meant for this fill: one without a fill of its own before it."""
     if layer.mount(fill.paths):
         return None
@@ -463,6 +463,3 @@ def _late(fill: Fill, layer: Layer) -> Event | None:
         if isinstance(event, (Clean, Remove)) and empties(event, fill):
             return event
     return None
-
-
-__all__ = ["Layer", "Ledger", "Mount", "Other", "Outcome", "StageLedger", "TargetError", "build", "empties", "shell"]

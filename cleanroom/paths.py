@@ -1,4 +1,4 @@
-"""Paths and patterns as the shell has them: does removing this empty that?
+"""Paths and patterns as the shell has them, and whether removing one empties another.
 
 A *pattern* is a word after expansion in which characters that were quoted are escaped with a backslash, so that
 ``"*"`` is not a glob. UNKNOWN stands for text that cannot be known.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 UNKNOWN = "\x00"
 SPECIAL = "*?[]{},~\\"
@@ -57,7 +58,7 @@ def braces(pattern: str, limit: int = 256) -> list[str]:
             if depth == 0 and commas:
                 head, tail = pattern[:start], pattern[index + 1 :]
                 bounds = [start, *commas, index]
-                choices = [pattern[a + 1 : b] for a, b in zip(bounds, bounds[1:], strict=False)]
+                choices = [pattern[a + 1 : b] for a, b in pairwise(bounds)]
                 return [
                     word
                     for choice in choices

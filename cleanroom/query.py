@@ -1,4 +1,4 @@
-"""One question: what is the command that keeps a manager's caches out, on this image, for this user?"""
+"""Answers one question: which command keeps a manager's caches out, on this image, for this user."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from cleanroom.events import State, applies
 from cleanroom.library import Library
-from cleanroom.recipe import Recipe, Remedy
+from cleanroom.recipe import Recipe
 from cleanroom.rules import remedy_text
 
 
@@ -62,8 +62,4 @@ def query(
             f"{recipe.id} has no way to {prefer}; ask for another with --prefer (there are: {', '.join(kinds)})"
         )
     best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
-    return Answer(recipe.id, best.kind, best.caches, _text(best, state.home()), image, best.leaves, best.note)
-
-
-def _text(remedy: Remedy, home: str) -> str:
-    return remedy_text(remedy, home)
+    return Answer(recipe.id, best.kind, best.caches, remedy_text(best, state.home()), image, best.leaves, best.note)

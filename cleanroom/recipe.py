@@ -135,8 +135,8 @@ class Hazard:
     """Something about the manager that goes wrong for real people.
 
     With ``use``, the clean-up commands it is about: the rule ``cleanup-fails`` reports them. ``effect`` is ``fails``
-    (exits non-zero), ``asks`` (waits for an answer, or takes No), ``nothing`` (exits 0 and frees nothing) or ``refills``
-    (fills a cache again); without ``use`` it is knowledge for the reader.
+    (exits non-zero), ``asks`` (waits for an answer, or takes No), ``nothing`` (exits 0 and frees nothing) or
+    ``refills`` (fills a cache again); without ``use`` it is knowledge for the reader.
     """
 
     id: str

@@ -40,13 +40,13 @@ def _find(ledger: Ledger, rule: str) -> Iterator[Finding]:
         name, what = fill.recipe.name, fill.cache.what
         related: tuple[tuple[int, str], ...] = ()
         if outcome.late is not None:
-            line = ledger.source.position(outcome.late[1].span.start)[0] if not isinstance(outcome.late[1], str) else 0
+            line = ledger.source.position(outcome.late[1].span.start)[0]
             message = (
-                f"{name} leaves {what}; the RUN on line {outcome.late[0].instruction.line} removes it from view, but the "
-                "bytes stay in this layer"
+                f"{name} leaves {what}; the RUN on line {outcome.late[0].instruction.line} removes it from view, "
+                "but the bytes stay in this layer"
             )
             related = ((line, "the clean-up that comes a layer too late"),)
-        elif outcome.early is not None and not isinstance(outcome.early, str):
+        elif outcome.early is not None:
             line = ledger.source.position(outcome.early.span.start)[0]
             message = f"{name} leaves {what}; the clean-up on line {line} runs before this command and not after it"
             related = ((line, "the clean-up that comes too early"),)

@@ -34,8 +34,8 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                         event.recipe,
                         None,
                         event.span,
-                        f"the RUN on line {above.instruction.line} uses {event.recipe.name} too: together they need one "
-                        "layer and one clean-up",
+                        f"the RUN on line {above.instruction.line} uses {event.recipe.name} too: together they need "
+                        "one layer and one clean-up",
                         related=((above.instruction.line, "the RUN it could be part of"),),
                     )
 

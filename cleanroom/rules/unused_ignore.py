@@ -1,4 +1,4 @@
-"""``unused-ignore``: an ignore comment that ignored nothing. The check itself finds them, once it knows all findings."""
+"""``unused-ignore``: an ignore comment that ignored nothing. The check finds them, once it knows all findings."""
 
 from __future__ import annotations
 
