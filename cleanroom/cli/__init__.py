@@ -1,0 +1,121 @@
+"""The command line: one file a command, loaded when it is called. Exit codes are decided in ``main``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any, ClassVar
+
+import click
+
+import cleanroom
+from cleanroom.suggest import did_you_mean
+
+# 0: nothing found.
+FINDINGS = 1  # at or over --fail-on; or files that are not in canonical form
+TROUBLE = 2  # usage, a file that cannot be read, a fault of ours
+INTERRUPTED = 130  # as a shell reports SIGINT
+READER_GONE = 141  # as a shell reports SIGPIPE
+
+_VERBOSE = "cleanroom.verbose"  # key in the context's meta
+
+
+class Group(click.Group):
+    """A group that names the command that was meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command that the first argument names. Raises UsageError when there is none."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            hint = did_you_mean(name, self.list_commands(ctx))
+            raise click.UsageError(f"no such command: {name!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class _Cleanroom(Group):
+    """The commands, in the order in which someone new meets them; none is imported before it is needed."""
+
+    _MODULES: ClassVar = {
+        "check": "check",
+        "query": "query",
+        "list": "listing",  # a submodule called list would hide the builtin here
+        "show": "show",
+        "explain": "explain",
+        "recipes": "recipes",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self._MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in self._MODULES:
+            return None
+        command: click.Command = import_module(f"cleanroom.cli.{self._MODULES[cmd_name]}").command
+        return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command. What goes wrong inside, and no one foresaw, ends in one line."""
+        try:
+            code = super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader of our output went away (`| head`). Nothing more can be written, not even at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return READER_GONE
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception as error:
+            if ctx.meta.get(_VERBOSE):
+                import traceback
+
+                traceback.print_exc()
+            what = f"{type(error).__name__}: {error}".splitlines()[0]
+            again = "" if ctx.meta.get(_VERBOSE) else "; run again with -v for the traceback"
+            raise click.ClickException(f"internal error: {what}{again}") from error
+        return code
+
+
+def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
+    ctx.meta[_VERBOSE] = value
+    return value
+
+
+verbose_option = click.option(
+    *("-v", "--verbose"),
+    is_flag=True,
+    callback=_remember,
+    expose_value=False,
+    help="Say more: tracebacks, and what could not be known.",
+)
+
+
+def is_verbose() -> bool:
+    """Tell whether the running command was given -v."""
+    return bool(click.get_current_context().meta.get(_VERBOSE))
+
+
+@click.command(cls=_Cleanroom)
+@click.version_option(cleanroom.__version__, message="%(version)s")
+@click.help_option("-h", "--help")
+def cli() -> None:
+    """Find what package managers leave behind in container images, and the command that keeps it out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    # Text from files may hold what the terminal's encoding lacks; stderr escapes that by itself.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code: int | None = cli.main(arguments, prog_name="cleanroom", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return TROUBLE
+    except click.Abort:
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    return code or 0

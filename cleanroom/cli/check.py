@@ -1,0 +1,260 @@
+"""``cleanroom check``: findings in Dockerfiles."""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cleanroom import batch, discover
+from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, lookup, verbose_option
+from cleanroom.feeds import json as json_feed
+from cleanroom.feeds import text as text_feed
+from cleanroom.findings import SEVERITIES, Problem, Report
+from cleanroom.patterns import Patterns
+from cleanroom.settings import Settings, SettingsError, find
+
+_WIDTH = 120  # of the lines shown, where there is no terminal
+_LARGEST_SCRIPT = 1 << 20  # bytes; what is larger is no script that someone wrote
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One file to check, and how."""
+
+    path: str
+    settings: Settings
+    context: str | None  # the folder of the build context
+    form: str
+    colour: bool
+    width: int
+    verbose: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """What came of one file: what to print, and what to count. Small, since it travels between processes."""
+
+    text: str
+    rows: json_feed.Rows
+    remarks: tuple[str, ...]  # for stderr
+    severities: tuple[str, ...]  # of each finding
+    fails: bool  # a finding at or over fail-on
+    in_trouble: bool
+    was_read: bool = True
+
+
+@click.command(short_help="Find what package managers leave behind.")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print findings.")
+@click.option(
+    "--select",
+    multiple=True,
+    metavar="RULE",
+    help="Report these rules: left-behind, left-behind[apt], left-behind[apt.lists].",
+)
+@click.option("--ignore", multiple=True, metavar="RULE", help="Do not report these.")
+@click.option(
+    "--fail-on", type=click.Choice(SEVERITIES), help="The severity from which on to exit 1. [default: warning]"
+)
+@click.option("--target", metavar="STAGE", help="The stage that is built, when it is not the last.")
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Do not read these files and folders (as in .gitignore)."
+)
+@click.option(
+    "--context",
+    metavar="DIR",
+    help="The build context, where scripts that are copied are read. [default: the Dockerfile's folder]",
+)
+@verbose_option
+def command(
+    paths: tuple[str, ...],
+    form: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fail_on: str | None,
+    target: str | None,
+    exclude: tuple[str, ...],
+    context: str | None,
+) -> int:
+    """Find what package managers leave behind in the Dockerfiles at PATH: files, folders, or - for standard input.
+
+    Exits 0 when there is nothing, 1 when there are findings, 2 when something could not be read. Options replace what
+    [tool.cleanroom] in pyproject.toml, or cleanroom.toml, says.
+    """
+    if context is not None and not Path(context).is_dir():
+        raise click.UsageError(f"--context: {context!r} is no folder")
+    flags = {"select": select, "ignore": ignore, "fail_on": fail_on, "target": target}
+    given = {name: value for name, value in flags.items() if value}
+    colour = text_feed.wants_colour(sys.stdout)
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    verbose = is_verbose()
+
+    @functools.cache
+    def settings_in(folder: Path) -> Settings:
+        return _settings(folder, given)
+
+    jobs: dict[str, _Job] = {}  # by absolute path: a file given twice is checked once
+    in_trouble = False
+    for path in paths:
+        settings = settings_in(Path(path) if Path(path).is_dir() else Path(path).parent)
+        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, str(Path(settings.file).parent))
+        files, troubles = discover.discover(path, patterns.match)
+        for trouble in troubles:
+            in_trouble = True
+            _remark(f"{trouble.path}: error: {trouble.message}")
+        for file in files:
+            job = _Job(file, settings, _context(file, context), form, colour, width, verbose)
+            jobs.setdefault(file if file == discover.STDIN else str(Path(file).absolute()), job)
+
+    totals = _Totals()
+    outcomes = _show_progress(batch.run(_check, list(jobs.values()), _lost), len(jobs))
+    outcomes = totals.follow(outcomes)
+    if form == "json":
+        for piece in json_feed.document(outcome.rows for outcome in outcomes):
+            click.echo(piece, nl=False)
+    else:
+        for outcome in outcomes:
+            click.echo(outcome.text, nl=False, color=colour)
+        if totals.files:
+            _remark(text_feed.summary(totals.severities, totals.files, totals.files_with_findings))
+    if in_trouble or totals.in_trouble:
+        return TROUBLE
+    return FINDINGS if totals.fails else 0
+
+
+@dataclass(slots=True)
+class _Totals:
+    """What adds up over all files."""
+
+    files: int = 0  # that were read
+    files_with_findings: int = 0
+    severities: Counter[str] = field(default_factory=Counter)
+    fails: bool = False
+    in_trouble: bool = False
+
+    def follow(self, outcomes: Iterable[_Outcome]) -> Iterator[_Outcome]:
+        """Yield the outcomes as they come, counted, and their remarks said."""
+        for outcome in outcomes:
+            self.files += outcome.was_read
+            self.files_with_findings += bool(outcome.severities)
+            self.severities.update(outcome.severities)
+            self.fails |= outcome.fails
+            self.in_trouble |= outcome.in_trouble
+            for remark in outcome.remarks:
+                _remark(remark)
+            yield outcome
+
+
+def _remark(line: str) -> None:
+    sys.stdout.flush()  # on a terminal both streams are one
+    click.echo(text_feed.printable(line), err=True)
+
+
+def _show_progress(outcomes: Iterator[_Outcome], length: int) -> Iterator[_Outcome]:
+    """Pass the outcomes on, with a progress bar on stderr if they are many and someone watches."""
+    if length < batch.MANY or not sys.stderr.isatty():
+        yield from outcomes
+        return
+    with click.progressbar(length=length, label="Checking", show_pos=True, file=sys.stderr) as bar:
+        for outcome in outcomes:
+            if outcome.remarks or (outcome.text and sys.stdout.isatty()):
+                click.echo("\r\x1b[K", err=True, nl=False)  # what is printed next takes the place of the bar
+            yield outcome
+            bar.update(1)
+
+
+def _settings(folder: Path, given: Mapping[str, Any]) -> Settings:
+    """Return the settings in force in ``folder``, with what was ``given`` on the command line in their place."""
+    try:
+        settings = replace(find(folder), **given)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    if not (settings.select or settings.ignore):
+        return settings
+    from cleanroom.library import load
+
+    library = load()
+    return replace(
+        settings,
+        select=lookup.selectors(settings.select, library),
+        ignore=lookup.selectors(settings.ignore, library),
+    )
+
+
+def _context(file: str, given: str | None) -> str | None:
+    if given is not None or file == discover.STDIN:
+        return given
+    return str(Path(file).parent)
+
+
+# One file: what follows runs in worker processes too.
+
+
+def _check(job: _Job) -> _Outcome:
+    from cleanroom.check import check
+
+    try:
+        text = discover.read(job.path)
+    except discover.ReadError as error:
+        return _unread(job, str(error))
+    settings = job.settings
+    try:
+        report = check(
+            text,
+            target=settings.target or None,
+            read_file=None if job.context is None else functools.partial(_read_script, job.context),
+            select=settings.select,
+            ignore=settings.ignore,
+            prefer=settings.prefer,
+        )
+    except Exception as error:  # the other files are still worth checking
+        message = f"internal error: {type(error).__name__}: {error}"
+        if not job.verbose:
+            return _unread(job, f"{message}; run again with -v for the traceback")
+        import traceback
+
+        return _unread(job, message, *traceback.format_exc().splitlines())
+    remarks = [f"{job.path}:{error.line}:{error.column}: error: {error.message}" for error in report.errors]
+    if job.verbose:
+        remarks += [f"{job.path}:{item.line}: not known: {item.reason}" for item in report.unresolved]
+    as_text = job.form == "text"
+    threshold = SEVERITIES.index(settings.fail_on)
+    return _Outcome(
+        text_feed.render(job.path, text, report, colour=job.colour, width=job.width) if as_text else "",
+        json_feed.Rows() if as_text else json_feed.rows(job.path, text, report),
+        tuple(remarks),
+        tuple(finding.severity for finding in report.findings),
+        fails=any(SEVERITIES.index(finding.severity) >= threshold for finding in report.findings),
+        in_trouble=bool(report.errors),
+    )
+
+
+def _lost(job: _Job) -> _Outcome:
+    return _unread(job, "the process that read this file died")
+
+
+def _unread(job: _Job, message: str, *details: str) -> _Outcome:
+    """Return the outcome of a file that could not be checked."""
+    rows = json_feed.rows(job.path, "", Report(errors=(Problem(1, 1, message),)))
+    remarks = (f"{job.path}: error: {message}", *details)
+    return _Outcome("", rows, remarks, (), fails=False, in_trouble=True, was_read=False)
+
+
+def _read_script(context: str, path: str) -> str | None:
+    """Return the text of a file in the build context; None when it is not there, lies outside or is not text."""
+    root = Path(context).resolve()
+    try:
+        file = (root / path.lstrip("/")).resolve()
+        if root not in file.parents or not file.is_file() or file.stat().st_size > _LARGEST_SCRIPT:
+            return None
+        return file.read_bytes().decode()
+    except (OSError, ValueError):  # a name that no file can have, bytes that are no text
+        return None

@@ -1,0 +1,48 @@
+"""``cleanroom query``: the command, on one line, fit for ``$(…)``."""
+
+from __future__ import annotations
+
+import click
+
+from cleanroom.cli import lookup, verbose_option
+
+
+@click.command(short_help="Print the command that keeps it out.")
+@click.argument("manager")
+@click.option("--cache", default="", metavar="ID", help="Only this cache of the manager, such as `lists` of apt.")
+@click.option(
+    "--prefer",
+    type=click.Choice(("clean", "prevent", "mount")),
+    default="clean",
+    show_default=True,
+    help="A command that cleans up, an option or variable that prevents, or a cache mount.",
+)
+@click.option(
+    "--base", default="", metavar="IMAGE", help="The image to build on. [default: the manager's official one]"
+)
+@click.option("--user", default="", metavar="NAME", help="The user who installs. [default: the image's own]")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the answer.")
+@verbose_option
+def command(manager: str, cache: str, prefer: str, base: str, user: str, form: str) -> None:
+    r"""Print the command that keeps out of an image what MANAGER leaves behind.
+
+    \b
+    RUN apt-get update && apt-get install -y curl && $(cleanroom query apt)
+    """
+    from cleanroom.library import load
+    from cleanroom.query import NoRemedy, query
+
+    library = load()
+    recipe = lookup.manager(library, manager)
+    try:
+        answer = query(recipe, library, prefer=prefer, cache=cache, base=base, user=user)
+    except NoRemedy as error:
+        raise click.UsageError(str(error)) from None
+    if form == "json":
+        import json
+
+        from cleanroom.feeds.json import plain
+
+        click.echo(json.dumps(plain(answer), indent=1))
+    else:
+        click.echo(answer.text)

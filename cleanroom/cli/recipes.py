@@ -1,0 +1,109 @@
+"""``cleanroom recipes``: for those who write recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cleanroom.cli import FINDINGS, TROUBLE, Group, verbose_option
+from cleanroom.discover import describe
+
+if TYPE_CHECKING:
+    from cleanroom.recipe import Recipe
+
+_BASES = "bases.yaml"
+paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+
+
+@click.group(cls=Group, short_help="Validate and format recipes.")
+def command() -> None:
+    """Validate and format recipes: what cleanroom knows about package managers."""
+
+
+@command.command()
+@paths_argument
+@verbose_option
+def validate(paths: tuple[str, ...]) -> int:
+    """Check recipe files, and those in folders, each by itself and all against one another."""
+    from cleanroom import load
+
+    faulty = False
+
+    def report(problem: object) -> None:
+        nonlocal faulty
+        faulty = True
+        click.echo(str(problem))
+
+    recipes: list[Recipe] = []
+    files, troubled = _read_all(paths)
+    for file, data in files:
+        is_bases = Path(file).name == _BASES
+        problems = (load.validate_bases if is_bases else load.validate_recipe)(data, file)
+        for problem in problems:
+            report(problem)
+        if not problems and not is_bases:
+            recipes.append(load.parse_recipe(data, file))
+    for problem in load.validate_set(recipes):
+        report(problem)
+    if troubled:
+        return TROUBLE
+    if not faulty:
+        click.echo(f"{len(files)} valid", err=True)
+    return FINDINGS if faulty else 0
+
+
+@command.command()
+@click.option(
+    "--check", is_flag=True, help="Change nothing; name the files that would change, and exit 1 if there are any."
+)
+@paths_argument
+@verbose_option
+def fmt(paths: tuple[str, ...], check: bool) -> int:
+    """Write recipe files in the one canonical form: field order, quotes, line breaks."""
+    from cleanroom.load import RecipeError, canonical
+
+    differs = False
+    files, troubled = _read_all(paths)
+    for file, data in files:
+        try:
+            text = canonical(data, file)
+        except RecipeError as error:
+            click.echo(str(error), err=True)
+            troubled = True
+            continue
+        if text.encode() == data:
+            continue
+        differs = True
+        if check:
+            click.echo(f"{file}: not in canonical form; run `cleanroom recipes fmt`")
+        else:
+            Path(file).write_bytes(text.encode())
+            click.echo(f"{file}: rewritten")
+    if troubled:
+        return TROUBLE
+    return FINDINGS if check and differs else 0
+
+
+def _read_all(paths: Sequence[str]) -> tuple[list[tuple[str, bytes]], bool]:
+    """Return the recipe files that ``paths`` mean and their bytes, and whether some could not be read."""
+    files: list[tuple[str, bytes]] = []
+    troubled = False
+    for path in paths:
+        try:
+            files += [(str(file), file.read_bytes()) for file in _expand(Path(path))]
+        except OSError as error:
+            click.echo(f"{error.filename}: error: {describe(error)}", err=True)
+            troubled = True
+    return files, troubled
+
+
+def _expand(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    found = sorted(path.glob("*.yaml"))
+    if not found:
+        raise OSError(0, "no recipe (*.yaml) in this folder", str(path))
+    return found

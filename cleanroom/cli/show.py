@@ -1,0 +1,136 @@
+"""``cleanroom show``: a whole recipe, readable."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from cleanroom.cli import lookup, verbose_option
+
+if TYPE_CHECKING:
+    from cleanroom.recipe import Cache, CachePath, Hazard, Recipe, Remedy, Use
+
+_KINDS = {
+    "clean": "Clean up, in the same RUN",
+    "prevent": "Or keep it from being written",
+    "mount": "Or mount a cache, which stays out of the layer",
+}
+
+
+@click.command(short_help="Show all that is known about a manager.")
+@click.argument("manager")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the recipe.")
+@verbose_option
+def command(manager: str, form: str) -> None:
+    """Show all that is known about MANAGER: what it leaves where, what keeps it out, and what goes wrong."""
+    from cleanroom.feeds.text import wants_colour
+    from cleanroom.library import load
+
+    recipe = lookup.manager(load(), manager)
+    if form == "json":
+        import json
+
+        from cleanroom.feeds.json import plain
+
+        click.echo(json.dumps(plain(recipe), indent=1))
+        return
+    colour = wants_colour(sys.stdout)
+    for line in _page(recipe):
+        # Headings begin at the margin, all else is indented.
+        is_heading = bool(line) and not line.startswith(" ")
+        click.echo(click.style(line, bold=True) if colour and is_heading else line, color=colour)
+
+
+def _page(recipe: Recipe) -> Iterator[str]:
+    yield f"{recipe.name}: {recipe.summary}"
+    yield f"  {recipe.homepage}"
+    names = [name for program in recipe.programs for name in program.names]
+    modules = [f"python -m {module}" for program in recipe.programs for module in program.modules]
+    yield f"  runs as {', '.join([*names, *modules])}"
+    yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
+    for kind, heading in _KINDS.items():
+        remedies = [remedy for remedy in recipe.remedies if remedy.kind == kind]
+        yield from _section(heading, (line for remedy in remedies for line in _remedy(remedy)))
+    cleanups = (
+        f"  {_use(cleanup.use)} empties {', '.join(cleanup.empties)}"
+        + (f"; stays: {cleanup.leaves}" if cleanup.leaves else "")
+        for cleanup in recipe.cleanups
+    )
+    yield from _section("Its own clean-up commands", cleanups)
+    yield from _section("Beware", (line for hazard in recipe.hazards for line in _hazard(hazard)))
+    keeps = (
+        line
+        for keep in recipe.keep
+        for line in (f"  {keep.path}{' (the folder itself)' if keep.folder else ''}: {keep.why}", *_link(keep.source))
+    )
+    yield from _section("What must stay", keeps)
+    yield from _section("Other linters", (f"  {peer}: {', '.join(rules)}" for peer, rules in recipe.peers.items()))
+    yield from _section("Sources", (f"  {source}" for source in recipe.sources))
+
+
+def _section(heading: str, lines: Iterator[str]) -> Iterator[str]:
+    body = list(lines)
+    if body:
+        yield from ("", heading, *body)
+
+
+def _cache(cache: Cache) -> Iterator[str]:
+    from cleanroom.feeds.text import size
+
+    yield f"  {cache.id}: {cache.what}"
+    for path in cache.paths:
+        yield f"    {path.path}{_where(path)}"
+    if cache.typical:
+        yield f"    about {size(cache.typical.bytes)} after {cache.typical.of}"
+        yield from _link(cache.typical.source)
+    if cache.kept_out_by_file:
+        yield f"    emptied after each use where {cache.kept_out_by_file} exists"
+
+
+def _remedy(remedy: Remedy) -> Iterator[str]:
+    if remedy.option:
+        what = f"{remedy.option} on {', '.join(remedy.verbs)}" if remedy.verbs else remedy.option
+    elif remedy.variable:
+        what = f"ENV {remedy.variable}={remedy.value}"
+    elif remedy.targets:
+        sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
+        what = " ".join(f"--mount=type=cache,target={target}{sharing}" for target in remedy.targets)
+    else:
+        what = remedy.run
+    yield f"  {what}{_where(remedy)}"
+    if remedy.before:
+        yield f"    before it: {remedy.before}"
+    for name, value in remedy.environment.items():
+        yield f"    needs: ENV {name}={value}"
+    if remedy.root_only:
+        yield "    needs: the root user"
+    if remedy.leaves:
+        yield f"    stays: {remedy.leaves}"
+    if remedy.note:
+        yield f"    {remedy.note}"
+
+
+def _hazard(hazard: Hazard) -> Iterator[str]:
+    yield f"  {hazard.what}"
+    if hazard.instead:
+        yield f"    instead: {hazard.instead}"
+    yield from _link(hazard.source)
+
+
+def _use(use: Use) -> str:
+    options = [*use.with_options, *(f"without {option}" for option in use.without_options)]
+    verbs = " or ".join(use.verbs)
+    return f"{verbs} ({', '.join(options)})" if options else verbs
+
+
+def _where(fact: CachePath | Remedy) -> str:
+    conditions = [*([f"version {fact.versions}"] if fact.versions else []), *(f"on {base}" for base in fact.bases)]
+    return f"  ({', '.join(conditions)})" if conditions else ""
+
+
+def _link(url: str) -> Iterator[str]:
+    if url:
+        yield f"    {url}"

@@ -1,0 +1,86 @@
+"""Which files to check, and their text."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+STDIN = "-"
+
+_NAMES = {"Dockerfile", "dockerfile", "Containerfile", "containerfile"}
+_PREFIXES = ("Dockerfile.", "Containerfile.")  # capital: dockerfile.py is someone's module
+_SUFFIXES = (".dockerfile", ".containerfile")  # in any case
+_IGNORE_FILE = ".dockerignore"  # Dockerfile.dockerignore is the ignore file of that Dockerfile
+_VERSION_CONTROL = {".git", ".hg", ".svn", ".bzr", ".jj"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A path that cannot be checked, and why."""
+
+    path: str
+    message: str
+
+
+class ReadError(Exception):
+    """A file whose text cannot be had; the message says why."""
+
+
+def is_dockerfile(name: str) -> bool:
+    """Tell by its name whether a file found in a folder holds build steps."""
+    if name in _NAMES or name.lower().endswith(_SUFFIXES):
+        return True
+    return name.startswith(_PREFIXES) and not name.endswith(_IGNORE_FILE)
+
+
+def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str], list[Trouble]]:
+    """Return the files that ``path`` means: itself, or the Dockerfiles of that folder and those below, sorted.
+
+    ``excluded`` is asked for each path found and whether that is a folder; never for ``path`` itself. Links to folders
+    are not followed.
+    """
+    if path == STDIN or not Path(path).is_dir():
+        # What is not there shows when it is read.
+        return [path], []
+    files: list[Path] = []
+    troubles: list[Trouble] = []
+
+    def note(error: OSError) -> None:
+        troubles.append(Trouble(str(error.filename), describe(error)))
+
+    for folder, folders, names in os.walk(path, onerror=note):
+        place = Path(folder)
+        folders[:] = [
+            name for name in folders if name not in _VERSION_CONTROL and not excluded(str(place / name), True)
+        ]
+        for name in filter(is_dockerfile, names):
+            file = place / name
+            # A pipe or a device would block; a link that leads nowhere is for the reader to name.
+            if (file.is_file() or not file.exists()) and not excluded(str(file), False):
+                files.append(file)
+    if not files and not troubles:
+        troubles.append(Trouble(path, "no Dockerfile in this folder"))
+    return [str(file) for file in sorted(files)], troubles
+
+
+def read(path: str) -> str:
+    """Return the text of a file (``-``: of standard input), without its byte order mark. Raises ReadError."""
+    try:
+        data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+    except OSError as error:
+        raise ReadError(describe(error)) from None
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ReadError(f"not UTF-8 text (line {line}); convert it to UTF-8") from None
+
+
+def describe(error: OSError) -> str:
+    """Return what went wrong, in words and without the path."""
+    if isinstance(error, FileNotFoundError):
+        return "no such file or folder"
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,1 @@
+"""Outputs: findings as text for people, and as JSON for other tools."""

@@ -1,0 +1,193 @@
+"""Findings for people: the place, the line with the command underlined, what is left, and what mends it best."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TextIO
+
+from click import style
+
+from cleanroom.findings import SEVERITIES, Advice, Finding, Report
+from cleanroom.text import Source
+
+_COLOURS = {"info": "cyan", "warning": "yellow", "error": "red"}
+_TAB = 4
+_ELLIPSIS = "…"
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether to write colours to ``stream`` (https://no-color.org, https://force-color.org)."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and environment.get("TERM") != "dumb"
+
+
+def render(file: str, text: str, report: Report, *, colour: bool, width: int) -> str:
+    """Return the findings of one file, each with a blank line after it; lines of the file are cut to ``width``."""
+    source = Source(text)
+    lines: list[str] = []
+    for finding in report.findings:
+        lines += _finding(file, source, finding, colour=colour, width=width)
+        lines.append("")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def summary(counts: Mapping[str, int], files: int, files_with_findings: int) -> str:
+    """Return the last line: how many findings of each severity, in how many files."""
+    total = sum(counts.values())
+    if not total:
+        return f"No findings in {_count(files, 'file')}."
+    kinds = [
+        f"{counts[severity]} info" if severity == "info" else _count(counts[severity], severity)
+        for severity in reversed(SEVERITIES)
+        if counts.get(severity)
+    ]
+    where = (
+        _count(files, "file") if files_with_findings == files else f"{files_with_findings} of {_count(files, 'file')}"
+    )
+    return f"{_count(total, 'finding')} in {where}: {', '.join(kinds)}"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what a terminal would obey, or show as something else, made visible."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it: two digits at most, decimal units."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            value = count / factor
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{count} bytes"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)  # ␛, ␀ …: as wide as any other character
+    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
+
+
+def _finding(file: str, source: Source, finding: Finding, *, colour: bool, width: int) -> Iterator[str]:
+    def paint(text: str, **look: object) -> str:
+        return style(text, **look) if colour else text  # type: ignore[arg-type]
+
+    hue = _COLOURS[finding.severity]
+    place = f"{printable(file)}:{finding.line}:{finding.column}"
+    what = f"{paint(finding.severity, fg=hue)}  {paint(name(finding), fg=hue)}"
+    yield f"{paint(place, bold=True)}  {what}  {printable(finding.message)}"
+    number = f"{finding.line:>4}"
+    blank = " " * len(number)
+    bar = paint("|", dim=True)
+    shown, underline = _snippet(source, finding, max(width - len(number) - 3, 20))
+    yield f"{paint(number, dim=True)} {bar} {shown}"
+    yield f"{blank} {bar} {paint(underline, fg=hue)}"
+    for note in _notes(finding):
+        yield f"{blank} {paint('=', dim=True)} {printable(note)}"
+
+
+def name(finding: Finding) -> str:
+    """Return what a finding is called, as ``--ignore`` takes it: ``left-behind[apt.lists]``."""
+    if not finding.manager:
+        return finding.rule
+    return (
+        f"{finding.rule}[{finding.manager}.{finding.cache}]" if finding.cache else f"{finding.rule}[{finding.manager}]"
+    )
+
+
+def _notes(finding: Finding) -> Iterator[str]:
+    if finding.paths:
+        bulk = ""
+        if finding.typical_bytes is not None:
+            bulk = f" (about {size(finding.typical_bytes)}"
+            bulk += f" after {finding.typical_of})" if finding.typical_of else ")"
+        yield f"left: {', '.join(finding.paths)}{bulk}"
+    for line, what in finding.related:
+        yield f"line {line}: {what}"
+    if finding.remedies:
+        best = finding.remedies[0]
+        yield f"{_where_to_write(best, finding.rule)}: {best.text}"
+
+
+def _where_to_write(advice: Advice, rule: str) -> str:
+    if rule == "cleanup-fails":  # it is about a command that is there
+        return "write instead"
+    if advice.kind == "clean":
+        return "add at the end of this RUN"
+    if advice.kind == "mount":
+        return "add to this RUN"
+    if advice.text.startswith("-"):
+        return "add to this command"
+    return "add above this RUN" if advice.text.startswith("ENV ") else "run before it"
+
+
+# The line. A cell is what one character of the file shows, and how many columns wide it is.
+
+
+def _snippet(source: Source, finding: Finding, width: int) -> tuple[str, str]:
+    """Return the first line of the command, cut to ``width`` columns around it, and the line that underlines it."""
+    line = source.line(finding.line)
+    start = min(finding.column - 1, len(line))
+    end = finding.end_column - 1 if finding.end_line == finding.line else len(line)
+    # The backslash that continues a line is no part of the command.
+    end = max(start + 1, start + len(line[start:end].rstrip("\\ \t")))
+    cells = _cells(line.ljust(end))
+    first, last = _window(cells, start, end, width)
+    shown = [*cells[first:last]]
+    before, after = first > 0, last < len(cells)
+    text = _ELLIPSIS * before + "".join(cell for cell, _ in shown) + _ELLIPSIS * after
+    indent = before + _width(cells[first:start])
+    return text.rstrip(), " " * indent + "~" * _width(cells[start : min(end, last)])
+
+
+def _cells(line: str) -> list[tuple[str, int]]:
+    cells = []
+    column = 0
+    for character in line:
+        if character == "\t":
+            cell = " " * (_TAB - column % _TAB)
+            width = len(cell)
+        elif character.isprintable():
+            cell = character
+            width = 2 if unicodedata.east_asian_width(character) in "WF" else int(not unicodedata.combining(character))
+        else:
+            cell = _escape(character)
+            width = len(cell)
+        cells.append((cell, width))
+        column += width
+    return cells
+
+
+def _window(cells: Sequence[tuple[str, int]], start: int, end: int, width: int) -> tuple[int, int]:
+    """Return which cells to show: all if they fit, else those from ``start`` to ``end`` with what fits around them."""
+    if _width(cells) <= width:
+        return 0, len(cells)
+    room = width - 2  # an ellipsis on either side
+    first = last = start
+    used = 0
+    # The command first, as far as it fits; then what stands before it, for the most part; then the rest.
+    while last < min(end, len(cells)) and used + cells[last][1] <= room:
+        used += cells[last][1]
+        last += 1
+    while first > 0 and used + cells[first - 1][1] <= room:
+        first -= 1
+        used += cells[first][1]
+    while last < len(cells) and used + cells[last][1] <= room:
+        used += cells[last][1]
+        last += 1
+    return first, last
+
+
+def _width(cells: Sequence[tuple[str, int]]) -> int:
+    return sum(width for _, width in cells)

@@ -1,0 +1,93 @@
+"""Settings: ``[tool.cleanroom]`` in ``pyproject.toml``, or ``cleanroom.toml``, found upward from what is checked."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from cleanroom.findings import SEVERITIES
+from cleanroom.suggest import did_you_mean
+
+PREFERENCES = ("clean", "prevent", "mount")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a project asks for; every default means *as without a settings file*."""
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    prefer: str = ""
+    exclude: tuple[str, ...] = ()  # patterns relative to the folder of ``file``
+    target: str = ""
+    fail_on: str = "warning"
+    file: str = ""  # where they stand
+
+
+class SettingsError(ValueError):
+    """Settings that cannot be used; the message names the file."""
+
+
+def find(folder: Path) -> Settings:
+    """Return the settings in force in ``folder``: those of the nearest file, upward. Raises SettingsError."""
+    folder = folder.absolute()
+    for place in (folder, *folder.parents):
+        for name in ("cleanroom.toml", "pyproject.toml"):
+            file = place / name
+            if file.is_file() and (found := read(file)) is not None:
+                return found
+    return Settings()
+
+
+def read(file: Path) -> Settings | None:
+    """Return the settings in ``file``; None for a ``pyproject.toml`` that has none. Raises SettingsError."""
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    in_pyproject = file.name == "pyproject.toml"
+    if in_pyproject and "cleanroom" not in text:
+        return None  # the TOML reader is slow to import
+    table: object = _parse(text, file)
+    if in_pyproject:
+        for key in ("tool", "cleanroom"):
+            table = table.get(key) if isinstance(table, dict) else None
+        if table is None:
+            return None
+    if not isinstance(table, dict):
+        raise SettingsError(f"{file}: tool.cleanroom must be a table")
+    return _settings(table, file)
+
+
+def _parse(text: str, file: Path) -> dict[str, object]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{file}: not TOML: {error}") from None
+
+
+_LISTS = ("select", "ignore", "exclude")
+_CHOICES = {"prefer": PREFERENCES, "fail-on": SEVERITIES}
+_KEYS = (*_LISTS, *_CHOICES, "target")
+
+
+def _settings(table: dict[str, object], file: Path) -> Settings:
+    values: dict[str, object] = {}
+    for key, value in table.items():
+        if key not in _KEYS:
+            raise SettingsError(f"{file}: unknown setting {key!r}{did_you_mean(key, _KEYS)}")
+        if key in _LISTS:
+            if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+                raise SettingsError(f'{file}: {key} must be a list of strings, such as {key} = ["…"]')
+            value = tuple(value)
+        elif not isinstance(value, str):
+            raise SettingsError(f"{file}: {key} must be a string")
+        elif key in _CHOICES and value not in _CHOICES[key]:
+            raise SettingsError(f"{file}: {key} must be one of {', '.join(_CHOICES[key])}, not {value!r}")
+        values[key.replace("-", "_")] = value
+    return Settings(**values, file=str(file))  # type: ignore[arg-type]  # each was checked above

@@ -1,0 +1,65 @@
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from cleanroom import batch
+
+
+def double(job: int) -> int:
+    if job == -1:
+        os._exit(1)
+    return job * 2
+
+
+def lost(job: int) -> int:
+    return 1000 + job
+
+
+def process(_: int) -> int:
+    return os.getpid()
+
+
+def test_few_jobs_stay_in_this_process() -> None:
+    assert set(batch.run(process, range(batch.MANY - 1), lost)) == {os.getpid()}
+
+
+def test_many_jobs_go_to_others() -> None:
+    assert os.getpid() not in set(batch.run(process, range(batch.MANY), lost))
+
+
+@pytest.mark.parametrize("count", [batch.MANY, 1000])
+def test_results_come_in_order(count: int) -> None:
+    assert list(batch.run(double, range(count), lost)) == [job * 2 for job in range(count)]
+
+
+@pytest.mark.parametrize("deadly", [{0}, {59}, {20, 21}, {5, 300, 701}])
+def test_jobs_on_which_the_process_dies_are_lost_alone(deadly: set[int]) -> None:
+    count = max(60, max(deadly) + 1)
+    jobs = [-1 if job in deadly else job for job in range(count)]
+    assert list(batch.run(double, jobs, lost)) == [999 if job == -1 else job * 2 for job in jobs]
+
+
+def fail(job: int) -> int:
+    raise ValueError(job)
+
+
+def test_an_exception_is_the_callers() -> None:
+    with pytest.raises(ValueError, match="0"):
+        list(batch.run(fail, range(100), lost))
+
+
+def test_a_run_can_be_left_early() -> None:
+    results: Iterator[int] = batch.run(double, range(10_000), lost)
+    assert next(results) == 0
+    results.close()  # type: ignore[attr-defined]
+
+
+def interrupt_me(job: int) -> int:
+    os.kill(os.getpid(), signal.SIGINT)
+    return job
+
+
+def test_an_interrupt_does_not_kill_workers() -> None:
+    assert list(batch.run(interrupt_me, range(60), lost)) == list(range(60))

@@ -1,0 +1,62 @@
+import os
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+from importlinter.cli import lint_imports
+
+ROOT = Path(__file__).parents[1]
+RECIPES = {path.name: path.read_bytes() for path in (ROOT / "recipes").iterdir() if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the sdist and, from it, the wheel."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True)
+    return folder
+
+
+def test_the_sdist_carries_the_recipes_and_the_tests(built: Path) -> None:
+    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+        names = {name.partition("/")[2]: name for name in archive.getnames()}
+        for name, data in RECIPES.items():
+            member = archive.extractfile(names[f"recipes/{name}"])
+            assert member is not None
+            assert member.read() == data
+    others = ("tests/test_package.py", "LICENSE", "README.md", "CHANGELOG.md", "examples/data-science/Dockerfile")
+    assert set(others) <= set(names)
+
+
+def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
+        names = archive.namelist()
+        assert {
+            name.removeprefix("cleanroom/recipes/"): archive.read(name)
+            for name in names
+            if name.startswith("cleanroom/recipes/")
+        } == RECIPES
+        assert {"cleanroom/py.typed", "cleanroom/schemas/findings-1.schema.json"} <= set(names)
+        assert not [name for name in names if name.startswith(("tests", "benchmarks", "recipes/"))]
+        archive.extractall(tmp_path)
+    code = "import cleanroom; print(cleanroom.__file__); print(cleanroom.library().find('pip').origin)"
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    package, origin = map(Path, result.stdout.split())
+    assert package.is_relative_to(tmp_path)
+    assert origin.is_relative_to(tmp_path)
+
+
+def test_both_licences_are_named() -> None:
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
+    assert "CC0" in (ROOT / "recipes/LICENSE").read_text()
+
+
+def test_imports_only_point_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
