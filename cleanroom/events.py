@@ -627,8 +627,10 @@ class Walker:
         target = absolute(name, self.cwd)
         text = None
         for source, path in reversed(self.state.copied):
-            if target == path or (path.endswith("/") and target.startswith(path)):
-                text = self.read_script(source if target == path else source.rstrip("/") + "/" + target[len(path) :])
+            inside = path.endswith("/") and target.startswith(path)
+            if target == path or inside:
+                text = self.read_script(f"{source}/{target[len(path) :]}".lstrip("/") if inside else source)
+            if text is not None:
                 break
         if text is None:
             self.unresolved(span, f"the script {name} could not be seen")

@@ -1,0 +1,40 @@
+"""What the engine finds: one YAML file a topic, the Dockerfile beside what is expected.
+
+A case has ``name``, ``dockerfile``, ``expect`` (a list of ``rule[manager.cache]@line``) and optionally ``files`` (the
+build context), ``target``, ``message`` (text that the first finding's message holds), ``unresolved`` (how many).
+Findings of ``split-installs`` are left out unless the case names that rule.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from cleanroom.check import check
+
+CASES = [
+    pytest.param(case, id=f"{path.stem}: {case['name']}")
+    for path in sorted((Path(__file__).parent / "cases" / "engine").glob("*.yaml"))
+    for case in yaml.safe_load(path.read_text("utf-8"))
+]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_case(case: dict[str, Any]) -> None:
+    files = case.get("files", {})
+    report = check(case["dockerfile"], target=case.get("target"), read_file=files.get)
+    assert not report.errors
+    expected = case["expect"]
+    shown = [
+        f"{finding.rule}[{finding.manager}{'.' if finding.cache else ''}{finding.cache}]@{finding.line}"
+        for finding in report.findings
+        if finding.rule != "split-installs" or any("split-installs" in line for line in expected)
+    ]
+    assert shown == expected
+    if "message" in case:
+        assert case["message"] in report.findings[0].message
+    if "unresolved" in case:
+        assert len(report.unresolved) == case["unresolved"]
