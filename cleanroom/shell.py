@@ -1,0 +1,1193 @@
+"""Read a shell script into a tree of commands, each with its span in the file.
+
+Built on tree-sitter-bash (see _shell_tree for what that takes). What cannot be read raises ShellError: this module
+never guesses.
+The grammar is that of the POSIX shell with bash's extensions
+(https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+from cleanroom._shell_tree import ANSI_C, MAX_LENGTH, Heredoc, Masked, UnreadableError, expansion_end, grow, kinds, mask
+from cleanroom.text import MappedText, Span
+
+if TYPE_CHECKING:
+    import tree_sitter
+
+
+class ShellError(ValueError):
+    """A script that cannot be read; ``span`` is where, in the file."""
+
+    def __init__(self, message: str, span: Span) -> None:
+        super().__init__(message)
+        self.message = message
+        self.span = span
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """Text after quote removal. Unquoted text may still hold globs, ``~`` and ``{a,b}``."""
+
+    text: str
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """``$name`` or ``${name<operator>argument}``; ``$@``, ``$*``, ``$1``, ``$#``, ``$?`` too.
+
+    ``operator`` is "" for a plain one, else as written (``:-``, ``-``, ``:=``, ``:+``, ``+``, ``?``, ``#``, ``##``,
+    ``%``, ``%%``, ``/``, ``//``, ``length`` for ``${#x}``, or any other text the shell has there, as ``^^``, ``[@]``).
+    """
+
+    name: str
+    operator: str
+    argument: Word | None
+    quoted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Substitution:
+    """``$(…)``, backticks (kind ``command``), ``<(…)``/``>(…)`` (``process``) or ``$((…))`` (``arithmetic``)."""
+
+    kind: str
+    body: Sequence
+    quoted: bool
+
+
+Part = Literal | Parameter | Substitution
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a command. ``raw`` is as written (in the joined text); ``start``/``end`` index the joined text."""
+
+    raw: str
+    parts: tuple[Part, ...]
+    span: Span
+    start: int
+    end: int
+
+    @property
+    def literal(self) -> str | None:
+        """The word's text when it holds no expansion, else None."""
+        if len(self.parts) == 1 and isinstance(self.parts[0], Literal):
+            return self.parts[0].text
+        if all(isinstance(part, Literal) for part in self.parts):
+            return "".join(part.text for part in self.parts if isinstance(part, Literal))
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """``name=value`` before or instead of a command; of an array (``name=(…)``) ``value`` is None."""
+
+    name: str
+    value: Word | None
+    append: bool
+    span: Span
+    elements: tuple[Word, ...] = ()  # of an array
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """``>``, ``>>``, ``<``, ``&>``, ``>&``, ``<<``, ``<<-``, ``<<<`` … with its target; of a here-document its body.
+
+    ``operator`` is without the descriptor (``2>`` is ``>``). ``body`` is what the command reads, without the closing
+    line and, of ``<<-``, without leading tabs. ``body_quoted`` says that it is taken as it is (quoted delimiter).
+    """
+
+    operator: str
+    target: Word | None
+    body: MappedText | None
+    body_quoted: bool
+    span: Span  # of a here-document, without the body
+    expansions: tuple[Parameter | Substitution, ...] = ()  # in the body
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A simple command: assignments, words (the first names the program), redirects. Words may be empty."""
+
+    words: tuple[Word, ...]
+    assignments: tuple[Assignment, ...]
+    redirects: tuple[Redirect, ...]
+    span: Span  # from the first word or assignment to the last word, redirects included
+    keyword: str = ""  # declare, export, local, readonly, unset … when the grammar sets them apart; also words[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """Commands joined by ``|`` or ``|&``, or one command behind ``!`` or ``time``."""
+
+    parts: tuple[Node, ...]
+    negated: bool
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class AndOr:
+    """``first && second`` or ``first || second``; longer chains nest to the left, as the shell reads them."""
+
+    first: Node
+    operator: str
+    second: Node
+    span: Span
+    operator_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One part of a sequence and what ends it: ``;``, ``&``, a line feed, or "" at the end."""
+
+    node: Node
+    terminator: str
+    terminator_span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Commands one after the other."""
+
+    items: tuple[Item, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class If:
+    """``branches`` are (condition, body) for ``if`` and each ``elif``."""
+
+    branches: tuple[tuple[Sequence, Sequence], ...]
+    otherwise: Sequence | None
+    redirects: tuple[Redirect, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class For:
+    """``for name in words; do body; done``; ``words`` is None without ``in`` and for the C-style form."""
+
+    name: str
+    words: tuple[Word, ...] | None
+    body: Sequence
+    redirects: tuple[Redirect, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """``while``, or ``until`` when ``until`` is True."""
+
+    condition: Sequence
+    body: Sequence
+    until: bool
+    redirects: tuple[Redirect, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """``case word in pattern) body;; … esac``; ``branches`` are (patterns as written, body)."""
+
+    word: Word
+    branches: tuple[tuple[tuple[str, ...], Sequence], ...]
+    redirects: tuple[Redirect, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """``( … )`` (a subshell) or ``{ …; }``."""
+
+    subshell: bool
+    body: Sequence
+    redirects: tuple[Redirect, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function definition; nothing runs until it is called."""
+
+    name: str
+    body: Node
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """``[[ … ]]`` or ``(( … ))``: a condition without commands of its own but those substituted in it."""
+
+    raw: str
+    substitutions: tuple[Substitution, ...]
+    span: Span
+    redirects: tuple[Redirect, ...] = ()
+
+
+Node = Command | Pipeline | AndOr | Sequence | If | For | While | Case | Group | Function | Test
+
+
+def parse(script: MappedText) -> Sequence:
+    """Read a whole script. Raises ShellError for what the shell would refuse, and for what is too deep or too large."""
+    text = script.text
+    if len(text) > MAX_LENGTH:
+        raise ShellError(f"the script is longer than {MAX_LENGTH} characters", script.span(0, 0))
+    offsets: list[int] = []
+    for piece, offset in script.pieces():
+        offsets.extend(range(offset, offset + len(piece)))
+    try:
+        return _Reader(text, None, offsets, script, 0).read()
+    except UnreadableError as error:
+        index = min(error.index, max(len(text) - 1, 0))
+        raise ShellError(error.message, script.span(index, index + 1 if text else index)) from None
+    except RecursionError:
+        # The stack of the caller was deep already.
+        raise ShellError("constructs are nested too deeply", script.span(0, 1)) from None
+
+
+def commands(node: Node, containers: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
+    """Yield every simple command in the order of its first word, with the constructs it stands in.
+
+    Constructs are named ``subshell``, ``brace``, ``func``, ``if``, ``for``, ``while``, ``case``, ``sub``. What only
+    assigns or redirects is a command without words, and comes behind the commands substituted in it.
+    """
+    # A stack of our own: a list of thousands of commands nests to the left.
+    stack: list[tuple[Node, tuple[str, ...], bool]] = [(node, containers, False)]
+    while stack:
+        current, inside, ready = stack.pop()
+        if isinstance(current, Command):
+            before, behind = _of_command(current) if not ready else ((), ())
+            if not before and not behind:
+                yield inside, current
+                continue
+            following = [*_bodies(before, inside), (current, inside, True), *_bodies(behind, inside)]
+        elif isinstance(current, Sequence):
+            following = [(item.node, inside, False) for item in current.items]
+        elif isinstance(current, AndOr):
+            following = [(current.first, inside, False), (current.second, inside, False)]
+        elif isinstance(current, Pipeline):
+            following = [(part, inside, False) for part in current.parts]
+        elif isinstance(current, Function):
+            following = [(current.body, (*inside, "func"), False)]
+        elif isinstance(current, Test):
+            following = _bodies((*current.substitutions, *_of_redirects(current.redirects)), inside)
+        else:
+            name, words, bodies = _of_compound(current)
+            within = (*inside, name)
+            following = [
+                *_bodies(_of_words(words), within),
+                *((body, within, False) for body in bodies),
+                *_bodies(_of_redirects(current.redirects), inside),
+            ]
+        stack.extend(reversed(following))
+
+
+def _bodies(substitutions: Iterable[Substitution], inside: tuple[str, ...]) -> list[tuple[Node, tuple[str, ...], bool]]:
+    within = (*inside, "sub")
+    return [(substitution.body, within, False) for substitution in substitutions]
+
+
+def _of_compound(node: If | For | While | Case | Group) -> tuple[str, tuple[Word, ...], tuple[Sequence, ...]]:
+    """Return the name of a compound command, its words, and its lists of commands."""
+    if isinstance(node, If):
+        bodies = tuple(part for branch in node.branches for part in branch)
+        return "if", (), bodies if node.otherwise is None else (*bodies, node.otherwise)
+    if isinstance(node, For):
+        return "for", node.words or (), (node.body,)
+    if isinstance(node, While):
+        return "while", (), (node.condition, node.body)
+    if isinstance(node, Case):
+        return "case", (node.word,), tuple(body for _, body in node.branches)
+    return "subshell" if node.subshell else "brace", (), (node.body,)
+
+
+def _of_command(command: Command) -> tuple[tuple[Substitution, ...], tuple[Substitution, ...]]:
+    """Return the substitutions before and behind the first word of a command."""
+    if not command.assignments and not command.redirects:
+        return (), tuple(_of_words(command.words))
+    first = command.words[0].span.start if command.words else command.span.end
+    found: list[tuple[int, Substitution]] = []
+    for assignment in command.assignments:
+        found.extend((assignment.span.start, part) for part in _of_words((assignment.value, *assignment.elements)))
+    for word in command.words:
+        found.extend((word.span.start, part) for part in _of_words((word,)))
+    for redirect in command.redirects:
+        found.extend((redirect.span.start, part) for part in _of_redirects((redirect,)))
+    found.sort(key=itemgetter(0))
+    before = tuple(part for start, part in found if start < first)
+    return before, tuple(part for _, part in found[len(before) :])
+
+
+def _of_redirects(redirects: Iterable[Redirect]) -> Iterator[Substitution]:
+    for redirect in redirects:
+        yield from _of_words((redirect.target,))
+        yield from _substitutions(redirect.expansions)
+
+
+def _of_words(words: Iterable[Word | None]) -> Iterator[Substitution]:
+    for word in words:
+        if word is not None:
+            yield from _substitutions(word.parts)
+
+
+def _substitutions(parts: Iterable[Part]) -> Iterator[Substitution]:
+    """Yield the substitutions in ``parts``, also those in arguments of parameters."""
+    for part in parts:
+        if type(part) is Literal:
+            continue
+        if isinstance(part, Substitution):
+            yield part
+        elif isinstance(part, Parameter) and part.argument is not None:
+            yield from _substitutions(part.argument.parts)
+
+
+def unquoted(word: Word, script: MappedText) -> MappedText:
+    """Return the characters of ``word`` after quote removal, with their file offsets; expansions stay as written.
+
+    It is what ``sh -c WORD`` reads as its script. ``script`` is the text that the word was parsed from.
+    """
+    text, indices = script.text[word.start : word.end], list(range(word.start, word.end))
+    while text != word.raw and (match := _BACKTICK_ESCAPE.search(text)):
+        # The word stands in backticks, which take away a backslash each.
+        kept = [at for at in range(len(text)) if at not in {m.start() for m in _BACKTICK_ESCAPE.finditer(text)}]
+        text, indices = "".join(text[at] for at in kept), [indices[at] for at in kept]
+    pieces: list[tuple[str, int]] = []
+
+    def keep(start: int, end: int) -> int:
+        pieces.extend((text[at], script.offset(indices[at])) for at in range(start, end))
+        return end
+
+    at = 0
+    double = False
+    while at < len(text):
+        character = text[at]
+        following = text[at + 1 : at + 2]
+        if character == "\\" and following:
+            if following == "\n":
+                at += 2
+            elif double and following not in '$`"\\':
+                at = keep(at, at + 2)
+            else:
+                at = keep(at + 1, at + 2)
+        elif character == '"':
+            double = not double
+            at += 1
+        elif character == "'" and not double:
+            at = keep(at + 1, text.index("'", at + 1)) + 1
+        elif character == "$" and following == "'" and not double and (match := ANSI_C.match(text, at)):
+            at += 2
+            while at < match.end() - 1:
+                escape = _ANSI_ESCAPE.match(text, at)
+                if escape:
+                    pieces.extend((decoded, script.offset(indices[at])) for decoded in _ansi_escape(escape))
+                    at = escape.end()
+                else:
+                    at = keep(at, at + 1)
+            at += 1
+        elif character == "$" and following == '"' and not double:
+            at += 1
+        elif (
+            character == "`"
+            or (character == "$" and following in {"(", "{"})
+            or (character in "<>" and following == "(" and not double)
+        ):
+            at = keep(at, expansion_end(text, at))
+        else:
+            at = keep(at, at + 1)
+    return MappedText(pieces)
+
+
+MAX_DEPTH = 100
+
+# Kinds of nodes: what stands for itself in a pipeline, by what its own reader is.
+_DECLARATIONS = frozenset({"declaration_command", "unset_command"})
+_SIMPLE = _DECLARATIONS | {"command", "variable_assignment", "variable_assignments"}
+_REDIRECTS = frozenset({"file_redirect", "herestring_redirect", "heredoc_redirect"})
+_WRAPPERS = _REDIRECTS | {"command_name"}
+_OPERATORS = frozenset({"<", ">", ">>", "&>", "&>>", "<&", ">&", ">|", "<&-", ">&-"})
+_NO_WORDS = _OPERATORS | {"file_descriptor", "variable_assignment"}
+_COMPOUND = (Group, If, For, While, Case)
+_EXPANSIONS = frozenset(
+    {
+        "simple_expansion",
+        "expansion",
+        "command_substitution",
+        "process_substitution",
+        "arithmetic_expansion",
+    }
+)
+_KEYWORDS = frozenset({"declare", "typeset", "export", "readonly", "local", "unset", "unsetenv"})
+# Words that are no command's name (https://www.gnu.org/software/bash/manual/html_node/Reserved-Words.html). Where the
+# grammar reads one as a name it has lost the construct.
+_RESERVED = frozenset(
+    {"if", "then", "elif", "else", "fi", "for", "select", "while", "until", "do", "done", "case", "esac", "function"}
+    | {"coproc", "{", "}", "[[", "!"}
+)
+
+_BLANK = re.compile(r"(?:[ \t]|\r(?=\n)|\\\r?\n)*")
+_CONTINUATION = re.compile(r"(?:\\\r?\n)+")
+_LINE_END = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*\n")
+_OPERATOR = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
+_PLAIN = re.compile(r"[^\\$'\"`()\s]+")
+_EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
+_NAME = re.compile(r"[^\s;&|()<>]+")
+_NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|([0-9@*#?$!-]))", re.ASCII)
+_LENGTH = re.compile(r"\$\{#([A-Za-z_]\w*|[0-9]+|[@*#?$!-])\}", re.ASCII)
+_BRACED = re.compile(r"\$\{(!?)([A-Za-z_]\w*|[0-9]+|[@*#?$!-])", re.ASCII)
+_OPERATION = re.compile(r":[-=?+]|[-=?+]|##?|%%?|//?")
+_ESCAPE = re.compile(r"\\(\r?\n|.)", re.DOTALL)
+_QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
+_DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
+_BACKTICK_ESCAPE = re.compile(r"\\[`\\$]")
+_TIME = re.compile(r"time(?:[ \t]+(?:-p|--))*(?=[ \t])")
+_JOINT = re.compile(r"(?<=[)}])[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
+
+_SIMPLE_ESCAPES = dict(zip("abeEfnrtv", "\a\b\x1b\x1b\f\n\r\t\v", strict=True))
+_ANSI_ESCAPE = re.compile(
+    r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|c(.)|(.))", re.DOTALL
+)
+
+
+class _Reader:
+    """Reads the tree of one text into nodes.
+
+    ``positions`` gives for each character its index in the joined text (None: the same), ``offsets`` for each
+    character of the joined text its offset in the file. ``embedded`` text is a here-document's, put in double quotes.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        positions: list[int] | None,
+        offsets: list[int],
+        script: MappedText,
+        depth: int,
+        *,
+        embedded: bool = False,
+    ) -> None:
+        self._text = text
+        self._positions = positions
+        self._offsets = offsets
+        self._script = script
+        self._depth = depth
+        self._is_embedded = embedded
+        self._kinds = kinds()
+        self._masked = Masked("")
+        self._used: set[int] = set()  # heredocs and backticks that were found in the tree, by their index
+        self._prefixes: dict[int, tuple[int, bool]] = {}  # pipeline -> its masked ``!`` or ``time``, and if negated
+        self._found: list[tuple[int, int, bool]] = []  # prefixes that the grammar took for part of a command
+
+    def read(self) -> Sequence:
+        """Return the whole text's commands."""
+        try:
+            return self._read()
+        except UnreadableError as error:
+            if self._positions is None:
+                raise
+            raise UnreadableError(error.message, self._positions[min(error.index, len(self._text) - 1)]) from None
+
+    def _read(self) -> Sequence:
+        self._masked = mask(self._text, embedded=self._is_embedded)
+        joined = False
+        depth = self._depth
+        for _ in range(8):
+            self._depth = depth
+            self._used.clear()
+            self._found.clear()
+            root = grow(self._masked.text)
+            try:
+                if root.has_error:
+                    raise UnreadableError("a syntax error", self._first_error(root))
+                sequence = self._sequence(root.children, 0, len(self._text))
+                self._check_masks()
+            except UnreadableError:
+                if not self._found:
+                    if joined or not root.has_error:
+                        raise
+                    # ``( … ) done`` needs no ``;`` for the shell, but for the grammar.
+                    joined = True
+                    self._masked.text = _JOINT.sub(";", self._masked.text)
+                    continue
+            if not self._found:
+                return sequence
+            self._mask_prefixes()
+        raise UnreadableError("too many of ! and time", 0)
+
+    def _check_masks(self) -> None:
+        """Make sure that nothing that was masked went unread: the tree could not be trusted."""
+        for index in self._masked.heredocs.keys() | {start for start, _ in self._masked.backticks}:
+            if index not in self._used:
+                raise UnreadableError("a here-document or substitution where none can be", index)
+        for index in self._prefixes:
+            if index not in self._used:
+                raise UnreadableError("! or time without a command", index)
+
+    def _mask_prefixes(self) -> None:
+        for start, end, negated in self._found:
+            self._masked.text = self._masked.text[:start] + " " * (end - start) + self._masked.text[end:]
+            command = _blank_end(self._masked.text, end)
+            earlier = self._prefixes.get(command)
+            self._prefixes[command] = (start, negated) if earlier is None else (min(start, earlier[0]), True)
+
+    def _first_error(self, root: tree_sitter.Node) -> int:
+        node = root
+        while True:
+            for child in node.children:
+                if child.is_error or child.is_missing:
+                    return child.start_byte
+                if child.has_error:
+                    node = child
+                    break
+            else:
+                return node.start_byte
+
+    # Positions
+
+    def _span(self, start: int, end: int) -> Span:
+        if self._positions is not None:
+            start, end = self._index(start), self._index(end)
+        if start >= end:
+            offset = self._script.offset(start)
+            return Span(offset, offset)
+        return Span(self._offsets[start], self._offsets[end - 1] + 1)
+
+    def _index(self, position: int) -> int:
+        """Return the index in the joined text of a character, or of the end of one before."""
+        if self._positions is None:
+            return position
+        return self._positions[position] if position < len(self._positions) else self._positions[-1] + 1
+
+    # Lists
+
+    def _sequence(self, nodes: list[tree_sitter.Node], start: int, end: int, *, filled: bool = False) -> Sequence:
+        """Return the commands among ``nodes``, which stand in ``text[start:end]``; ``filled`` lists must have some."""
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise UnreadableError(f"constructs are nested more than {MAX_DEPTH} deep", start)
+        text = self._text
+        items: list[Item] = []
+        node: Node | None = None
+        last = start
+        for child in nodes:
+            kind = self._kinds[child.kind_id]
+            if kind == "comment":
+                continue
+            at = child.start_byte
+            if kind in {";", "&"}:
+                if node is None:
+                    raise UnreadableError(f"unexpected {kind}", at)
+                if text[at] == kind:
+                    items.append(Item(node, kind, self._span(at, at + 1)))
+                elif isinstance(node, _COMPOUND):
+                    items.append(Item(node, "", self._span(at, at)))
+                else:
+                    raise UnreadableError("unexpected keyword", at)
+                node = None
+                continue
+            if node is not None:
+                items.append(self._line(node, last, at))
+            node = self._statement(child)
+            last = child.end_byte
+        if node is not None:
+            items.append(self._line(node, last, end, final=True))
+        self._depth -= 1
+        if not items:
+            if filled:
+                raise UnreadableError("a list without commands", start)
+            return Sequence((), self._span(start, start))
+        return Sequence(tuple(items), items[0].node.span.cover(items[-1].node.span))
+
+    def _line(self, node: Node, last: int, end: int, *, final: bool = False) -> Item:
+        """Return the item of a node that ends at ``last`` without ``;`` or ``&``."""
+        match = _LINE_END.match(self._text, last, end)
+        if match:
+            return Item(node, "\n", self._span(match.end() - 1, match.end()))
+        if final:
+            return Item(node, "", self._span(last, last))
+        raise UnreadableError("commands without anything between them", last)
+
+    def _statement(self, node: tree_sitter.Node) -> Node:
+        """Return a list of pipelines.
+
+        The grammar misplaces ``!`` and redirects in it, so its order is taken and its structure made anew.
+        """
+        kind = self._kinds[node.kind_id]
+        if kind in _SIMPLE and not self._prefixes:
+            if self._text.startswith("time", node.start_byte):
+                self._note_time(node.start_byte)
+            return self._simple([node])
+        stack = [node]
+        elements: list[list[tree_sitter.Node]] = []  # each with its redirects
+        operators: list[tuple[str, int, int]] = []  # what follows each
+        negations: dict[int, int] = {}  # element -> where its ``!`` is
+        while stack:
+            node = stack.pop()
+            kind = self._kinds[node.kind_id]
+            if kind in {"list", "pipeline", "negated_command", "redirected_statement"}:
+                stack.extend(reversed(node.children))
+            elif kind in {"&&", "||", "|", "|&"}:
+                operators.append((kind, node.start_byte, node.end_byte))
+            elif kind == "!":
+                negations[len(operators)] = node.start_byte
+            elif kind in _REDIRECTS and len(elements) > len(operators):
+                elements[-1].append(node)
+            elif kind != "comment":
+                elements.append([node])
+            if len(elements) - len(operators) not in {0, 1}:
+                raise UnreadableError("commands without anything between them", node.start_byte)
+        if len(elements) != len(operators) + 1:
+            raise UnreadableError("a command is missing", node.start_byte)
+        result: Node | None = None
+        joint = ("", 0, 0)
+        first = 0
+        for last, operator in enumerate([*operators, ("", 0, 0)]):
+            if operator[0] in {"|", "|&"}:
+                continue
+            pipeline = self._pipeline(elements[first : last + 1], first, negations)
+            if result is None:
+                result = pipeline
+            else:
+                span = self._span(joint[1], joint[2])
+                result = AndOr(result, joint[0], pipeline, result.span.cover(pipeline.span), span)
+            joint = operator
+            first = last + 1
+        assert result is not None
+        return result
+
+    def _pipeline(self, elements: list[list[tree_sitter.Node]], first: int, negations: dict[int, int]) -> Node:
+        """Return what ``elements`` make, the first of which is number ``first`` in its list."""
+        start = negations.get(first, elements[0][0].start_byte)
+        prefix = self._prefixes.get(start)
+        if prefix:
+            self._used.add(start)
+        if any(first < number < first + len(elements) for number in negations):
+            raise UnreadableError("! inside a pipeline", start)
+        begin = elements[0][0].start_byte
+        if self._text.startswith("time", begin):
+            self._note_time(begin)
+        elif first in negations:
+            name = _NAME.match(self._text, begin)
+            if name and (name[0] in _RESERVED or name[0] in _KEYWORDS):
+                self._found.append((start, start + 1, True))
+        parts = tuple([self._element(nodes) for nodes in elements])
+        if len(parts) == 1 and prefix is None and first not in negations:
+            return parts[0]
+        span = parts[0].span.cover(parts[-1].span)
+        span = span.cover(self._span(start if prefix is None else prefix[0], start + 1))
+        return Pipeline(parts, first in negations or (prefix is not None and prefix[1]), span)
+
+    def _note_time(self, start: int) -> None:
+        masked = self._masked.text
+        match = _TIME.match(masked, start)
+        if match and not masked.startswith(("\n", ";", "&", "|", ")"), _blank_end(masked, match.end())):
+            self._found.append((start, match.end(), False))
+
+    def _element(self, nodes: list[tree_sitter.Node]) -> Node:
+        """Return one part of a pipeline: a node of the tree and its redirects."""
+        node = nodes[0]
+        kind = self._kinds[node.kind_id]
+        if kind in _SIMPLE or kind in _REDIRECTS:
+            return self._simple(nodes)
+        reader = _READERS.get(kind)
+        if reader is None:
+            raise UnreadableError(f"unexpected {kind}", node.start_byte)
+        end = nodes[-1].end_byte
+        redirects: tuple[Redirect, ...] = ()
+        if len(nodes) > 1:
+            only = self._simple(nodes[1:])
+            if only.words or only.assignments:
+                raise UnreadableError("words behind a compound command", node.end_byte)
+            redirects = only.redirects
+        return reader(self, node, redirects, self._span(node.start_byte, end))
+
+    # Simple commands
+
+    def _simple(self, nodes: list[tree_sitter.Node]) -> Command:
+        """Return the command whose words, assignments and redirects ``nodes`` hold.
+
+        The grammar gives words behind a redirect to the redirect, and splits some words: only the order of the pieces
+        is taken from it.
+        """
+        names = self._kinds
+        parts: list[tree_sitter.Node] = []
+        keyword = ""
+        for node in nodes:
+            kind = names[node.kind_id]
+            if kind == "variable_assignment":
+                parts.append(node)
+                continue
+            children = node.children
+            if kind in _DECLARATIONS:
+                keyword = names[children[0].kind_id]
+            for child in children:
+                if names[child.kind_id] in _WRAPPERS:
+                    parts.extend(child.children)
+                else:
+                    parts.append(child)
+        pieces = [(names[part.kind_id], part.start_byte, part.end_byte, part) for part in parts]
+
+        text, masked, heredocs = self._text, self._masked.text, self._masked.heredocs
+        words: list[Word] = []
+        assignments: list[Assignment] = []
+        redirects: list[Redirect] = []
+        operator = ""
+        operator_start = redirect_start = -1
+        begin = last = pieces[0][1]
+        index, count = 0, len(pieces)
+        while index < count:
+            kind, start, end, node = pieces[index]
+            index += 1
+            if start != last and masked[last:start] != " " and _blank_end(masked, last) != start:
+                raise UnreadableError("a line end inside a command", last)
+            last = end
+            if kind == "file_descriptor":
+                redirect_start = start
+                continue
+            if kind in _OPERATORS:
+                match = _OPERATOR.match(text, start)
+                if operator or not match:
+                    raise UnreadableError("a redirect without a target", start)
+                operator, operator_start = match[0], start
+                redirect_start = start if redirect_start < 0 else redirect_start
+                if not kind.endswith("-"):
+                    continue
+                # ``>&-`` is one token; its target is the dash.
+                start = end - 1
+            group = [node]
+            while index < count and pieces[index][0] not in _NO_WORDS and self._joined(last, pieces[index][1]):
+                group.append(pieces[index][3])
+                last = pieces[index][2]
+                index += 1
+            if operator:
+                heredoc = heredocs.get(operator_start)
+                span = self._span(redirect_start, last)
+                if heredoc:
+                    self._used.add(operator_start)
+                    redirects.append(self._heredoc(heredoc, operator, span))
+                else:
+                    redirects.append(Redirect(operator, self._word(group, start, last), None, False, span))
+                operator, redirect_start = "", -1
+            elif kind == "variable_assignment" and not words:
+                assignments.append(self._assignment(group, start, last))
+            else:
+                words.append(self._word(group, start, last))
+        if operator:
+            raise UnreadableError("a redirect without a target", operator_start)
+        if words and words[0].raw in _RESERVED:
+            raise UnreadableError(f"unexpected {words[0].raw}", begin)
+        return Command(tuple(words), tuple(assignments), tuple(redirects), self._span(begin, last), keyword)
+
+    def _joined(self, end: int, start: int) -> bool:
+        """Say whether pieces that end and start there are of one word: a continued line does not end a word."""
+        return end == start or bool(_CONTINUATION.fullmatch(self._masked.text, end, start))
+
+    def _assignment(self, group: list[tree_sitter.Node], start: int, end: int) -> Assignment:
+        children = group[0].children
+        sign = children[1]
+        name = self._text[start : sign.start_byte]
+        if not name.isidentifier() and _find_expansion(self._masked.text, start, sign.start_byte):
+            raise UnreadableError("an expansion in a subscript", start)
+        append = sign.end_byte - sign.start_byte == 2
+        span = self._span(start, end)
+        values = children[2:]
+        if values and self._kinds[values[0].kind_id] == "array":
+            return Assignment(name, None, append, span, self._words(values[0].children[1:-1]))
+        return Assignment(name, self._word([*values, *group[1:]], sign.end_byte, end), append, span)
+
+    def _heredoc(self, heredoc: Heredoc, operator: str, span: Span) -> Redirect:
+        start, end = heredoc.body, heredoc.body_end
+        body = self._script.slice(self._index(start), self._index(end)) if end > start else MappedText(())
+        if heredoc.tabs:
+            body = MappedText(
+                piece
+                for line in re.finditer(r"^\t*(.*\n?)", body.text, re.MULTILINE)
+                for piece in body.pieces(line.start(1), line.end(1))
+            )
+        raw = self._text[heredoc.delimiter : heredoc.delimiter_end]
+        literal = Literal(re.sub(r"""\\(.)|['"]""", lambda match: match[1] or "", raw), heredoc.quoted)
+        place = self._span(heredoc.delimiter, heredoc.delimiter_end)
+        target = Word(raw, (literal,), place, self._index(heredoc.delimiter), self._index(heredoc.delimiter_end))
+        expansions: tuple[Parameter | Substitution, ...] = ()
+        if not heredoc.quoted and _find_expansion(self._text, start, end):
+            expansions = tuple([part for part in self._embedded(start, end) if not isinstance(part, Literal)])
+        return Redirect(operator, target, body, heredoc.quoted, span, expansions)
+
+    # Words
+
+    def _words(self, nodes: list[tree_sitter.Node], *, lines: bool = True) -> tuple[Word, ...]:
+        """Return the words that ``nodes`` make, with blanks and comments between them, if ``lines`` also line ends."""
+        words: list[Word] = []
+        group: list[tree_sitter.Node] = []
+        for node in nodes:
+            if self._kinds[node.kind_id] == "comment":
+                continue
+            if group and not self._joined(group[-1].end_byte, node.start_byte):
+                if not lines and _blank_end(self._masked.text, group[-1].end_byte) != node.start_byte:
+                    raise UnreadableError("a line end inside a command", group[-1].end_byte)
+                words.append(self._word(group, group[0].start_byte, group[-1].end_byte))
+                group = []
+            group.append(node)
+        if group:
+            words.append(self._word(group, group[0].start_byte, group[-1].end_byte))
+        return tuple(words)
+
+    def _word(self, nodes: list[tree_sitter.Node], start: int, end: int) -> Word:
+        raw = self._text[start:end]
+        if _PLAIN.fullmatch(raw) and not self._masked.backticks:
+            parts: tuple[Part, ...] = (Literal(raw, False),)
+        else:
+            parts = tuple(self._parts(nodes, start, end, False))
+        if self._positions is None and start < end:
+            return Word(raw, parts, Span(self._offsets[start], self._offsets[end - 1] + 1), start, end)
+        return Word(raw, parts, self._span(start, end), self._index(start), self._index(end))
+
+    def _parts(self, nodes: list[tree_sitter.Node], start: int, end: int, quoted: bool) -> list[Part]:
+        """Return the parts of ``text[start:end]``: ``nodes``, and literal text between them."""
+        result: list[Part] = []
+        masked = self._masked.text
+        for node in nodes:
+            kind = self._kinds[node.kind_id]
+            at, stop = node.start_byte, node.end_byte
+            if kind in _EXPANSIONS:
+                # Behind a blank in double quotes the token takes the blank in.
+                while masked[at] in " \t\r\n":
+                    at += 1
+            if at > start:
+                self._literal(start, at, quoted, result)
+            start = stop
+            if kind == "string":
+                if masked[at] != '"' or masked[stop - 1] != '"' or stop - at < 2:
+                    raise UnreadableError("a double quote without its end", at)
+                if not quoted and result and isinstance(result[-1], Literal) and self._text[at - 1] == "$":
+                    # $"…" is a string to translate.
+                    _drop_dollar(result)
+                inner = [child for child in node.children if self._kinds[child.kind_id] in _EXPANSIONS]
+                result.extend(self._parts(inner, at + 1, stop - 1, True) or [Literal("", True)])
+            elif kind == "raw_string":
+                # In "${x:-'a'}" they are no quotes.
+                result.append(Literal(self._text[at:stop] if quoted else self._text[at + 1 : stop - 1], True))
+            elif kind == "ansi_c_string":
+                if not ANSI_C.fullmatch(masked, at, stop):
+                    raise UnreadableError("quotes that are hard to tell apart", at)
+                result.append(Literal(_ANSI_ESCAPE.sub(_ansi_escape, self._text[at + 2 : stop - 1]), True))
+            elif kind == "simple_expansion":
+                match = _NAMED.match(masked, at)
+                if not match or masked.startswith("\\", match.end(), stop):
+                    raise UnreadableError("an unknown expansion", at)
+                result.append(Parameter(match[1] or match[2], "", None, quoted))
+                if match.end() < stop:
+                    self._literal(match.end(), stop, quoted, result)
+            elif kind == "expansion":
+                result.append(self._parameter(node, at, stop, quoted))
+            elif kind == "command_substitution" or kind == "process_substitution":
+                if masked[at + 1] != "(" or masked[stop - 1] != ")":
+                    raise UnreadableError("an unknown substitution", at)
+                body = self._sequence(node.children[1:-1], at + 2, stop - 1)
+                result.append(Substitution(kind.partition("_")[0], body, quoted))
+            elif kind == "arithmetic_expansion":
+                if masked[at] != "$":
+                    raise UnreadableError("unexpected ((", at)
+                items = tuple([item for part in self._substitutions(node.children) for item in part.body.items])
+                result.append(Substitution("arithmetic", Sequence(items, self._span(at, stop)), quoted))
+            elif kind != "comment":
+                children = node.children
+                if children:
+                    result.extend(self._parts(children, at, stop, quoted))
+                else:
+                    self._literal(at, stop, quoted, result)
+        if start < end:
+            self._literal(start, end, quoted, result)
+        return result
+
+    def _literal(self, start: int, end: int, quoted: bool, result: list[Part]) -> None:
+        """Append the parts of text in which the grammar sees no expansions."""
+        for at, stop in self._masked.backticks:
+            if start <= at and stop <= end:
+                self._text_parts(start, at, quoted, result)
+                self._used.add(at)
+                result.append(Substitution("command", self._backticks(at, stop), quoted))
+                start = stop
+        self._text_parts(start, end, quoted, result)
+
+    def _text_parts(self, start: int, end: int, quoted: bool, result: list[Part]) -> None:
+        if start == end:
+            return
+        if _find_expansion(self._masked.text, start, end):
+            # Patterns and replacements are one token for the grammar.
+            result.extend(self._embedded(start, end))
+            return
+        text = self._text[start:end]
+        if quoted:
+            if not _DOUBLE_QUOTED.fullmatch(self._masked.text, start, end):
+                raise UnreadableError("quotes that are hard to tell apart", start)
+            result.append(Literal(_QUOTED_ESCAPE.sub(lambda match: match[2] or "", text), True))
+            return
+        position = 0
+        for match in _ESCAPE.finditer(text):
+            _append_unquoted(text[position : match.start()], result)
+            if match[1][-1] != "\n":
+                result.append(Literal(match[1], True))
+            position = match.end()
+        _append_unquoted(text[position:], result)
+
+    def _parameter(self, node: tree_sitter.Node, start: int, end: int, quoted: bool) -> Parameter:
+        masked = self._masked.text
+        match = _LENGTH.fullmatch(masked, start, end)
+        if match:
+            return Parameter(match[1], "length", None, quoted)
+        match = _BRACED.match(masked, start)
+        if not match or masked[end - 1] != "}":
+            raise UnreadableError("a bad substitution", start)
+        rest = match.end()
+        name = match[2]
+        operation = None if match[1] else _OPERATION.match(masked, rest, end - 1)
+        if operation:
+            operator, argument = operation[0], operation.end()
+        else:
+            operator, argument = match[1] + self._text[rest : end - 1], rest
+            if not _find_expansion(self._text, rest, end - 1):
+                return Parameter(name, operator, None, quoted)
+        if argument == end - 1:
+            return Parameter(name, operator, None, quoted)
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise UnreadableError(f"constructs are nested more than {MAX_DEPTH} deep", start)
+        nodes = [child for child in node.children[:-1] if child.start_byte >= argument]
+        parts = tuple(self._parts(nodes, argument, end - 1, quoted))
+        self._depth -= 1
+        raw = self._text[argument : end - 1]
+        place = self._span(argument, end - 1)
+        return Parameter(name, operator, Word(raw, parts, place, self._index(argument), self._index(end - 1)), quoted)
+
+    def _substitutions(self, nodes: list[tree_sitter.Node]) -> list[Substitution]:
+        """Return the substitutions in expressions, however deep these are."""
+        parts: list[Part] = []
+        stack = nodes[::-1]
+        while stack:
+            node = stack.pop()
+            kind = self._kinds[node.kind_id]
+            start, end = node.start_byte, node.end_byte
+            if kind in _EXPANSIONS or kind == "string":
+                parts.extend(self._parts([node], start, end, False))
+            elif kind not in {"raw_string", "ansi_c_string", "comment"}:
+                children = node.children
+                if children:
+                    stack.extend(reversed(children))
+                else:
+                    self._literal(start, end, False, parts)
+        return list(_substitutions(parts))
+
+    def _backticks(self, start: int, end: int) -> Sequence:
+        """Return the commands between backticks, where a backslash before another one, a backtick or ``$`` goes."""
+        text: list[str] = []
+        positions: list[int] = []
+        at = start + 1
+        while at < end - 1:
+            if self._text[at] == "\\" and self._text[at + 1] in "`\\$":
+                at += 1
+            text.append(self._text[at])
+            positions.append(self._index(at))
+            at += 1
+        if not text:
+            return Sequence((), self._span(at, at))
+        return self._reader("".join(text), positions, embedded=False).read()
+
+    def _embedded(self, start: int, end: int) -> tuple[Part, ...]:
+        """Return the parts of text in which only ``$`` and backticks count, as they do in double quotes."""
+        positions = [self._index(at) for at in range(start, end)]
+        positions = [positions[0], *positions, positions[-1]]
+        items = self._reader(f'"{self._text[start:end]}"', positions, embedded=True).read().items
+        node = items[0].node
+        if len(items) != 1 or not isinstance(node, Command) or len(node.words) != 1:
+            raise UnreadableError("an unknown expansion", start)
+        return node.words[0].parts
+
+    def _reader(self, text: str, positions: list[int], *, embedded: bool) -> _Reader:
+        if self._depth >= MAX_DEPTH:
+            raise UnreadableError(f"constructs are nested more than {MAX_DEPTH} deep", 0)
+        return _Reader(text, positions, self._offsets, self._script, self._depth + 1, embedded=embedded)
+
+    # Compound commands: each gets its node of the tree, its redirects and its span with them
+
+    def _group(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        children = node.children
+        opening = self._kinds[children[0].kind_id]
+        if opening == "((":
+            return self._test(node, redirects, span)
+        start, end = children[0].end_byte, children[-1].start_byte
+        if opening == "{" and self._masked.text[start] not in " \t\r\n\\(":
+            raise UnreadableError("unexpected {", node.start_byte)
+        return Group(opening == "(", self._sequence(children[1:-1], start, end, filled=True), redirects, span)
+
+    def _test(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        raw = self._text[node.start_byte : node.end_byte]
+        if raw.startswith("[") and not raw.startswith("[["):
+            raise UnreadableError("unexpected [", node.start_byte)
+        return Test(raw, tuple(self._substitutions(node.children)), span, redirects)
+
+    def _if(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        branches: list[tuple[Sequence, Sequence]] = []
+        otherwise: Sequence | None = None
+        children = node.children
+        clauses = [child for child in children if self._kinds[child.kind_id] in {"elif_clause", "else_clause"}]
+        end = clauses[0].start_byte if clauses else children[-1].start_byte
+        own = [child for child in children[:-1] if child.end_byte <= end]
+        branches.append(self._branch(own, end))
+        for index, clause in enumerate(clauses):
+            end = clauses[index + 1].start_byte if index + 1 < len(clauses) else children[-1].start_byte
+            parts = clause.children
+            if self._kinds[clause.kind_id] == "elif_clause":
+                branches.append(self._branch(parts, end))
+            else:
+                otherwise = self._sequence(parts[1:], parts[0].end_byte, end, filled=True)
+        return If(tuple(branches), otherwise, redirects, span)
+
+    def _branch(self, nodes: list[tree_sitter.Node], end: int) -> tuple[Sequence, Sequence]:
+        """Return the condition and the body of ``if … then …``, which ends at ``end``."""
+        then = self._find(nodes, "then")
+        middle = nodes[then]
+        condition = self._sequence(nodes[1:then], nodes[0].end_byte, middle.start_byte, filled=True)
+        return condition, self._sequence(nodes[then + 1 :], middle.end_byte, end, filled=True)
+
+    def _find(self, nodes: list[tree_sitter.Node], kind: str) -> int:
+        for index, node in enumerate(nodes):
+            if self._kinds[node.kind_id] == kind:
+                return index
+        raise UnreadableError(f"{kind} is missing", nodes[0].start_byte)
+
+    def _for(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        children = node.children
+        name = children[1]
+        words: tuple[Word, ...] | None = None
+        if self._kinds[children[2].kind_id] == "in":
+            values = [child for child in children[3:-1] if self._kinds[child.kind_id] not in {";", "comment"}]
+            words = self._words(values, lines=False)
+        return For(self._text[name.start_byte : name.end_byte], words, self._body(children[-1]), redirects, span)
+
+    def _c_style_for(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        children = node.children
+        if self._substitutions(children[1:-1]):
+            raise UnreadableError("a substitution in the head of a loop", node.start_byte)
+        return For("", None, self._body(children[-1]), redirects, span)
+
+    def _body(self, node: tree_sitter.Node) -> Sequence:
+        """Return the commands between ``do`` and ``done``, or of ``{ … }``."""
+        children = node.children
+        return self._sequence(children[1:-1], children[0].end_byte, children[-1].start_byte, filled=True)
+
+    def _while(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        children = node.children
+        body = children[-1]
+        condition = self._sequence(children[1:-1], children[0].end_byte, body.start_byte, filled=True)
+        until = self._kinds[children[0].kind_id] == "until"
+        return While(condition, self._body(body), until, redirects, span)
+
+    def _case(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        children = node.children
+        keyword = self._find(children, "in")
+        words = self._words([child for child in children[1:keyword] if self._kinds[child.kind_id] != ";"])
+        if len(words) != 1:
+            raise UnreadableError("case needs one word", node.start_byte)
+        branches: list[tuple[tuple[str, ...], Sequence]] = []
+        for item in children[keyword + 1 : -1]:
+            kind = self._kinds[item.kind_id]
+            if kind == "case_item":
+                branches.append(self._case_item(item))
+            elif kind not in {"comment", ";"}:
+                raise UnreadableError(f"unexpected {kind}", item.start_byte)
+        return Case(words[0], tuple(branches), redirects, span)
+
+    def _case_item(self, node: tree_sitter.Node) -> tuple[tuple[str, ...], Sequence]:
+        children = node.children
+        close = self._find(children, ")")
+        patterns: list[str] = []
+        start = node.start_byte
+        for child in children[: close + 1]:
+            kind = self._kinds[child.kind_id]
+            if kind == "(":
+                start = child.end_byte
+            elif kind in {"|", ")"}:
+                patterns.append(self._text[start : child.start_byte].strip())
+                start = child.end_byte
+        if self._substitutions(children[:close]):
+            raise UnreadableError("a substitution in a pattern", node.start_byte)
+        body = children[close + 1 :]
+        end = node.end_byte
+        if body and self._kinds[body[-1].kind_id] == ";;":
+            end = body.pop().start_byte
+        return tuple(patterns), self._sequence(body, children[close].end_byte, end)
+
+    def _function(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
+        parts = [
+            child for child in node.children if self._kinds[child.kind_id] not in {"function", "(", ")", "comment"}
+        ]
+        body = self._element(parts[1:])
+        if not isinstance(body, (*_COMPOUND, Test)):
+            raise UnreadableError("a function without a body", node.start_byte)
+        if redirects:
+            body = replace(body, redirects=body.redirects + redirects)
+        return Function(self._text[parts[0].start_byte : parts[0].end_byte], body, span)
+
+
+_READERS = {
+    "compound_statement": _Reader._group,
+    "subshell": _Reader._group,
+    "test_command": _Reader._test,
+    "if_statement": _Reader._if,
+    "for_statement": _Reader._for,
+    "c_style_for_statement": _Reader._c_style_for,
+    "while_statement": _Reader._while,
+    "case_statement": _Reader._case,
+    "function_definition": _Reader._function,
+}
+
+
+def _blank_end(text: str, index: int) -> int:
+    """Return where the blanks and line continuations that begin at ``index`` end."""
+    match = _BLANK.match(text, index)
+    return match.end() if match else index
+
+
+def _find_expansion(text: str, start: int, end: int) -> bool:
+    """Say whether something is expanded in ``text[start:end]``, as far as quotes do not matter."""
+    return bool(_EXPANSION.search(text, start, end))
+
+
+def _append_unquoted(text: str, result: list[Part]) -> None:
+    if text:
+        last = result[-1] if result else None
+        if isinstance(last, Literal) and not last.quoted:
+            result[-1] = Literal(last.text + text, False)
+        else:
+            result.append(Literal(text, False))
+
+
+def _drop_dollar(result: list[Part]) -> None:
+    last = result.pop()
+    if isinstance(last, Literal):
+        if last.quoted or not last.text.endswith("$"):
+            result.append(last)
+        else:
+            _append_unquoted(last.text[:-1], result)
+
+
+def _ansi_escape(match: re.Match[str]) -> str:
+    """Return what an escape in ``$'…'`` stands for (bash manual, "ANSI-C Quoting")."""
+    octal, short, unicode, long, control, other = match.groups()
+    if octal:
+        return chr(int(octal, 8) & 0xFF)
+    digits = short or unicode or long
+    if digits:
+        number = int(digits, 16)
+        return chr(number) if number <= 0x10FFFF else "\ufffd"
+    if control:
+        return chr(ord(control) & 0x1F)
+    if other in _SIMPLE_ESCAPES:
+        return _SIMPLE_ESCAPES[other]
+    return other if other in "\\'\"?" else f"\\{other}"
