@@ -448,7 +448,7 @@ class Walker:
             value: str | None = None
             if assignment.value is not None:
                 self.substitutions(assignment.value, guards)
-                value = self.value(assignment.value)
+                value = plain(self.pattern(assignment.value)[0])
             if node.words:
                 inline[assignment.name] = value
             else:
@@ -793,7 +793,7 @@ class Walker:
                     by = prevention.option
             elif prevention.variable:
                 value = environment.get(prevention.variable, "")
-                if value is None:
+                if value is None or UNKNOWN in value:
                     by = "?"
                 elif value and (not prevention.values or value.lower() in prevention.values):
                     by = f"{prevention.variable}={value}"
@@ -892,6 +892,9 @@ class Walker:
             node = part.body.items[0].node
             if isinstance(node, shell.Command):
                 words = [word.literal for word in node.words]
+                if words[:1] == ["mktemp"]:
+                    template = words[-1] or ""
+                    return (template.rpartition("/")[0] if template.startswith("/") else "/tmp") + f"/{UNKNOWN}"
                 if words == ["pwd"]:
                     return escape(self.cwd)
                 if words == ["pip", "cache", "dir"]:
