@@ -161,8 +161,15 @@ class _Build:
                 state.arguments = {}
                 base = state.base
             ledger = StageLedger(stage, parent, base)
-            for instruction in stage.instructions:
+            later: State | None = None  # in which ONBUILD runs: the end of this stage, and what ONBUILD itself did
+            ends = [item for item in stage.instructions if not item.onbuild]
+            for instruction in ends:
                 self.instruction(instruction, ledger, state, arguments)
+            for instruction in stage.instructions:
+                if instruction.onbuild:
+                    later = later or state.copy()
+                    self.instruction(instruction, ledger, later, arguments)
+            ledger.layers.sort(key=lambda layer: layer.instruction.span.start)
             found.append(ledger)
             states.append(state)
         return found
@@ -180,11 +187,7 @@ class _Build:
     ) -> None:
         keyword = instruction.keyword
         if keyword == "RUN":
-            if instruction.onbuild:
-                state = state.copy()
             ledger.layers.append(self.layer(instruction, ledger, state))
-        elif instruction.onbuild:
-            return
         elif keyword == "ENV":
             values = {**state.arguments, **state.environment}
             for assignment in reader.assignments(instruction):
