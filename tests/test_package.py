@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from importlinter.cli import lint_imports
 
+from cleanroom.cli import main
+
 ROOT = Path(__file__).parents[1]
 RECIPES = {path.name: path.read_bytes() for path in (ROOT / "recipes").iterdir() if path.is_file()}
 
@@ -60,3 +62,15 @@ def test_both_licences_are_named() -> None:
 def test_imports_only_point_down(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(ROOT)
     assert lint_imports(no_cache=True) == 0, capsys.readouterr().out
+
+
+def test_the_readme_shows_what_check_prints(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    command = "cleanroom check examples/data-science/Dockerfile\n"
+    shown = (ROOT / "README.md").read_text().partition(f"$ {command}")[2].partition("\n```")[0]
+    assert main(command.split()[1:]) == 1
+    printed = capsys.readouterr()
+    blocks = set(shown.split("\n\n")) - {"[…]"}
+    assert blocks <= {*printed.out.strip().split("\n\n"), printed.err.strip()}

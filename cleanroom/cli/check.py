@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import functools
-import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cleanroom import batch, discover
 from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, lookup, verbose_option
-from cleanroom.feeds import json as json_feed
 from cleanroom.feeds import text as text_feed
 from cleanroom.findings import SEVERITIES, Problem, Report
 from cleanroom.patterns import Patterns
 from cleanroom.settings import Settings, SettingsError, find
+
+if TYPE_CHECKING:
+    from cleanroom.feeds.json import Rows
 
 _WIDTH = 120  # of the lines shown, where there is no terminal
 _LARGEST_SCRIPT = 1 << 20  # bytes; what is larger is no script that someone wrote
@@ -43,7 +44,7 @@ class _Outcome:
     """What came of one file: what to print, and what to count. Small, since it travels between processes."""
 
     text: str
-    rows: json_feed.Rows
+    rows: Rows | None  # for the JSON document
     remarks: tuple[str, ...]  # for stderr
     severities: tuple[str, ...]  # of each finding
     fails: bool  # a finding at or over fail-on
@@ -94,7 +95,7 @@ def command(
     flags = {"select": select, "ignore": ignore, "fail_on": fail_on, "target": target}
     given = {name: value for name, value in flags.items() if value}
     colour = text_feed.wants_colour(sys.stdout)
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
+    width = _terminal_width() if sys.stdout.isatty() else _WIDTH
     verbose = is_verbose()
 
     @functools.cache
@@ -118,7 +119,9 @@ def command(
     outcomes = _show_progress(batch.run(_check, list(jobs.values()), _lost), len(jobs))
     outcomes = totals.follow(outcomes)
     if form == "json":
-        for piece in json_feed.document(outcome.rows for outcome in outcomes):
+        from cleanroom.feeds.json import document
+
+        for piece in document(outcome.rows for outcome in outcomes if outcome.rows):
             click.echo(piece, nl=False)
     else:
         for outcome in outcomes:
@@ -151,6 +154,12 @@ class _Totals:
             for remark in outcome.remarks:
                 _remark(remark)
             yield outcome
+
+
+def _terminal_width() -> int:
+    from shutil import get_terminal_size
+
+    return get_terminal_size().columns
 
 
 def _remark(line: str) -> None:
@@ -225,16 +234,23 @@ def _check(job: _Job) -> _Outcome:
     remarks = [f"{job.path}:{error.line}:{error.column}: error: {error.message}" for error in report.errors]
     if job.verbose:
         remarks += [f"{job.path}:{item.line}: not known: {item.reason}" for item in report.unresolved]
-    as_text = job.form == "text"
     threshold = SEVERITIES.index(settings.fail_on)
     return _Outcome(
-        text_feed.render(job.path, text, report, colour=job.colour, width=job.width) if as_text else "",
-        json_feed.Rows() if as_text else json_feed.rows(job.path, text, report),
+        text_feed.render(job.path, text, report, colour=job.colour, width=job.width) if job.form == "text" else "",
+        _rows(job, text, report),
         tuple(remarks),
         tuple(finding.severity for finding in report.findings),
         fails=any(SEVERITIES.index(finding.severity) >= threshold for finding in report.findings),
         in_trouble=bool(report.errors),
     )
+
+
+def _rows(job: _Job, text: str, report: Report) -> Rows | None:
+    if job.form != "json":
+        return None
+    from cleanroom.feeds.json import rows
+
+    return rows(job.path, text, report)
 
 
 def _lost(job: _Job) -> _Outcome:
@@ -243,7 +259,7 @@ def _lost(job: _Job) -> _Outcome:
 
 def _unread(job: _Job, message: str, *details: str) -> _Outcome:
     """Return the outcome of a file that could not be checked."""
-    rows = json_feed.rows(job.path, "", Report(errors=(Problem(1, 1, message),)))
+    rows = _rows(job, "", Report(errors=(Problem(1, 1, message),)))
     remarks = (f"{job.path}: error: {message}", *details)
     return _Outcome("", rows, remarks, (), fails=False, in_trouble=True, was_read=False)
 

@@ -17,9 +17,9 @@ SCHEMA = "cleanroom/findings/1"
 class Rows:
     """What one file adds to the three lists of the document, written out already."""
 
-    findings: tuple[str, ...] = ()
-    unresolved: tuple[str, ...] = ()
-    errors: tuple[str, ...] = ()
+    findings: tuple[str, ...]
+    unresolved: tuple[str, ...]
+    errors: tuple[str, ...]
 
 
 def rows(file: str, text: str, report: Report) -> Rows:
