@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 
 from cleanroom import shell
+from cleanroom.facts import applies, home_of
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, braces, escape, plain
 from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Program, Recipe, Use
@@ -111,52 +111,7 @@ class State:
             if home := self.environment.get("HOME"):
                 return home
         name = user.partition(":")[0]
-        if name in self.homes:
-            return self.homes[name]
-        if name in ("root", "0"):
-            return "/root"
-        if self.base.home and name == self.base.user:
-            return self.base.home
-        return f"/home/{name}" if re.fullmatch(r"[a-z_][\w.-]*", name) else "~"
-
-
-@lru_cache(maxsize=4096)
-def in_range(version: str, ranges: str) -> bool:
-    """Tell whether ``version`` is in a range such as ``>=5, <7``; missing parts count as 0."""
-
-    def numbers(text: str) -> tuple[int, ...]:
-        return tuple(int(part) for part in re.findall(r"\d+", text)[:4]) + (0,) * 4
-
-    for part in ranges.split(","):
-        match = re.fullmatch(r"\s*(>=|<=|==|=|<|>)\s*([\d.]+)\s*", part)
-        if match is None:
-            continue
-        a, b = numbers(version)[:4], numbers(match[2])[:4]
-        holds = {">=": a >= b, "<=": a <= b, "<": a < b, ">": a > b}.get(match[1], a == b)
-        if not holds:
-            return False
-    return True
-
-
-def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -> bool | None:
-    """Tell whether a fact with these ranges holds on a base image; None when that is not known."""
-    from fnmatch import fnmatchcase
-
-    verdict: bool | None = True
-    if bases:
-        image = base.images[0]
-        if not any(
-            f"family:{base.family}" == glob or (not glob.startswith("family:") and fnmatchcase(image, glob))
-            for glob in bases
-        ):
-            return False
-    if versions:
-        version = base.versions.get(recipe_id)
-        if version is None:
-            verdict = None
-        elif not in_range(version, versions):
-            return False
-    return verdict
+        return self.homes.get(name) or home_of(name, self.base)
 
 
 _TESTS = frozenset(

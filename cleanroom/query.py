@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cleanroom.events import State, applies
+from cleanroom.facts import applies, home_of, remedy_text
 from cleanroom.library import Library
 from cleanroom.recipe import Recipe
-from cleanroom.rules import remedy_text
 
 
 class NoRemedy(ValueError):  # noqa: N818 - public name
@@ -41,7 +40,6 @@ def query(
         raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
     image = base or recipe.official_image
     place = library.base(image)
-    state = State(place, user=user or place.user)
     wanted = {
         item.id
         for item in recipe.caches
@@ -62,4 +60,12 @@ def query(
             f"{recipe.id} has no way to {prefer}; ask for another with --prefer (there are: {', '.join(kinds)})"
         )
     best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
-    return Answer(recipe.id, best.kind, best.caches, remedy_text(best, state.home()), image, best.leaves, best.note)
+    return Answer(
+        recipe.id,
+        best.kind,
+        best.caches,
+        remedy_text(best, home_of(user or place.user or "root", place)),
+        image,
+        best.leaves,
+        best.note,
+    )

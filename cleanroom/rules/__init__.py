@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from cleanroom.events import applies
+from cleanroom.facts import applies, remedy_text
 from cleanroom.findings import Advice, Finding
 from cleanroom.ledger import Layer, Ledger
-from cleanroom.recipe import Cache, Recipe, Remedy
+from cleanroom.recipe import Cache, Recipe
 from cleanroom.text import Span
 
 
@@ -34,21 +34,6 @@ def advice(recipe: Recipe, caches: tuple[str, ...], layer: Layer) -> Iterator[Ad
         if remedy.root_only and layer.user.partition(":")[0] not in ("root", "0"):
             continue
         yield Advice(remedy.kind, remedy_text(remedy, layer.home))
-
-
-def remedy_text(remedy: Remedy, home: str) -> str:
-    """Return what a remedy has one write."""
-    if remedy.kind == "mount":
-        sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
-        return " ".join(
-            f"--mount=type=cache,target={home + target[1:] if target.startswith('~') else target}{sharing}"
-            for target in remedy.targets
-        )
-    if remedy.option:
-        return remedy.option
-    if remedy.variable:
-        return f"ENV {remedy.variable}={remedy.value}"
-    return remedy.run
 
 
 def finding(

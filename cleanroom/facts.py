@@ -1,0 +1,71 @@
+"""When a fact of a recipe holds on a base image, and how a remedy is written there."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from cleanroom.recipe import Base, Remedy
+
+
+@lru_cache(maxsize=4096)
+def in_range(version: str, ranges: str) -> bool:
+    """Tell whether ``version`` is in a range such as ``>=5, <7``; missing parts count as 0."""
+
+    def numbers(text: str) -> tuple[int, ...]:
+        return tuple(int(part) for part in re.findall(r"\d+", text)[:4]) + (0,) * 4
+
+    for part in ranges.split(","):
+        match = re.fullmatch(r"\s*(>=|<=|==|=|<|>)\s*([\d.]+)\s*", part)
+        if match is None:
+            continue
+        a, b = numbers(version)[:4], numbers(match[2])[:4]
+        holds = {">=": a >= b, "<=": a <= b, "<": a < b, ">": a > b}.get(match[1], a == b)
+        if not holds:
+            return False
+    return True
+
+
+def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -> bool | None:
+    """Tell whether a fact with these ranges holds on a base image; None when that is not known."""
+    from fnmatch import fnmatchcase
+
+    verdict: bool | None = True
+    if bases:
+        image = base.images[0]
+        if not any(
+            f"family:{base.family}" == glob or (not glob.startswith("family:") and fnmatchcase(image, glob))
+            for glob in bases
+        ):
+            return False
+    if versions:
+        version = base.versions.get(recipe_id)
+        if version is None:
+            verdict = None
+        elif not in_range(version, versions):
+            return False
+    return verdict
+
+
+def home_of(user: str, base: Base) -> str:
+    """Return the home of a user by its name, ``~`` when it is not known."""
+    if user in ("root", "0"):
+        return "/root"
+    if base.home and user == base.user:
+        return base.home
+    return f"/home/{user}" if re.fullmatch(r"[a-z_][\w.-]*", user) else "~"
+
+
+def remedy_text(remedy: Remedy, home: str) -> str:
+    """Return what a remedy has one write."""
+    if remedy.kind == "mount":
+        sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
+        return " ".join(
+            f"--mount=type=cache,target={home + target[1:] if target.startswith('~') else target}{sharing}"
+            for target in remedy.targets
+        )
+    if remedy.option:
+        return remedy.option
+    if remedy.variable:
+        return f"ENV {remedy.variable}={remedy.value}"
+    return remedy.run
