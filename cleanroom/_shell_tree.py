@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     import tree_sitter
 
 MAX_LENGTH = 1 << 20
-MAX_NODES = 400_000
+MAX_NODES = 200_000
 # An unfinished pipeline costs the parser the square of its length: 4,000 parts half a second.
 MAX_PIPES = 4_000
-MAX_SECONDS = 1.0
+MAX_SECONDS = 0.5
 # Below this the parser's worst case is still quick, and the text can be handed over whole.
 SMALL = 4096
 CHUNK = 2048

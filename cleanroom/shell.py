@@ -9,8 +9,10 @@ The grammar is that of the POSIX shell with bash's extensions
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -404,10 +406,14 @@ def unquoted(word: Word, script: MappedText) -> MappedText:
 
 
 MAX_DEPTH = 100
+# What the grammar does not look into gets a reader of its own.
+MAX_READERS = 5_000
 
 # Kinds of nodes: what stands for itself in a pipeline, by what its own reader is.
 _DECLARATIONS = frozenset({"declaration_command", "unset_command"})
 _SIMPLE = _DECLARATIONS | {"command", "variable_assignment", "variable_assignments"}
+_LISTS = frozenset({"list", "pipeline", "negated_command", "redirected_statement"})
+_JOINTS = frozenset({"&&", "||", "|", "|&"})
 _REDIRECTS = frozenset({"file_redirect", "herestring_redirect", "heredoc_redirect"})
 _WRAPPERS = _REDIRECTS | {"command_name"}
 _OPERATORS = frozenset({"<", ">", ">>", "&>", "&>>", "<&", ">&", ">|", "<&-", ">&-"})
@@ -435,13 +441,16 @@ _CONTINUATION = re.compile(r"(?:\\\r?\n)+")
 _LINE_END = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*\n")
 _OPERATOR = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
 _PLAIN = re.compile(r"[^\\$'\"`()\s]+")
+_PLAIN_COMMAND = re.compile(r"[^\\$'\"`()<>;&|#=\s]+(?:[ \t]+[^\\$'\"`()<>;&|#\s]+)*")
+_NOT_BLANK = re.compile(r"[^ \t]+")
 _EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
 _NAME = re.compile(r"[^\s;&|()<>]+")
 _NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|([0-9@*#?$!-]))", re.ASCII)
 _LENGTH = re.compile(r"\$\{#([A-Za-z_]\w*|[0-9]+|[@*#?$!-])\}", re.ASCII)
 _BRACED = re.compile(r"\$\{(!?)([A-Za-z_]\w*|[0-9]+|[@*#?$!-])", re.ASCII)
 _OPERATION = re.compile(r":[-=?+]|[-=?+]|##?|%%?|//?")
-_ESCAPE = re.compile(r"\\(\r?\n|.)", re.DOTALL)
+_ESCAPES = re.compile(r"(?:\\(?:\r?\n|.))+", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:\r?\n|(.))", re.DOTALL)
 _QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
 _DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
 _BACKTICK_ESCAPE = re.compile(r"\\[`\\$]")
@@ -479,6 +488,7 @@ class _Reader:
         self._is_embedded = embedded
         self._kinds = kinds()
         self._masked = Masked("")
+        self._readers = 0
         self._used: set[int] = set()  # heredocs and backticks that were found in the tree, by their index
         self._prefixes: dict[int, tuple[int, bool]] = {}  # pipeline -> its masked ``!`` or ``time``, and if negated
         self._found: list[tuple[int, int, bool]] = []  # prefixes that the grammar took for part of a command
@@ -529,11 +539,16 @@ class _Reader:
                 raise UnreadableError("! or time without a command", index)
 
     def _mask_prefixes(self) -> None:
+        characters = list(self._masked.text)
+        for start, end, _ in self._found:
+            characters[start:end] = " " * (end - start)
+        self._masked.text = "".join(characters)
         for start, end, negated in self._found:
-            self._masked.text = self._masked.text[:start] + " " * (end - start) + self._masked.text[end:]
             command = _blank_end(self._masked.text, end)
             earlier = self._prefixes.get(command)
-            self._prefixes[command] = (start, negated) if earlier is None else (min(start, earlier[0]), True)
+            self._prefixes[command] = (
+                (start, negated) if earlier is None else (min(start, earlier[0]), earlier[1] != negated)
+            )
 
     def _first_error(self, root: tree_sitter.Node) -> int:
         node = root
@@ -601,7 +616,7 @@ class _Reader:
             if filled:
                 raise UnreadableError("a list without commands", start)
             return Sequence((), self._span(start, start))
-        return Sequence(tuple(items), items[0].node.span.cover(items[-1].node.span))
+        return Sequence(tuple(items), Span(items[0].node.span.start, items[-1].node.span.end))
 
     def _line(self, node: Node, last: int, end: int, *, final: bool = False) -> Item:
         """Return the item of a node that ends at ``last`` without ``;`` or ``&``."""
@@ -626,21 +641,22 @@ class _Reader:
         elements: list[list[tree_sitter.Node]] = []  # each with its redirects
         operators: list[tuple[str, int, int]] = []  # what follows each
         negations: dict[int, int] = {}  # element -> where its ``!`` is
+        names = self._kinds
         while stack:
             node = stack.pop()
-            kind = self._kinds[node.kind_id]
-            if kind in {"list", "pipeline", "negated_command", "redirected_statement"}:
-                stack.extend(reversed(node.children))
-            elif kind in {"&&", "||", "|", "|&"}:
+            kind = names[node.kind_id]
+            if kind in _LISTS:
+                stack.extend(node.children[::-1])
+            elif kind in _JOINTS:
                 operators.append((kind, node.start_byte, node.end_byte))
             elif kind == "!":
                 negations[len(operators)] = node.start_byte
             elif kind in _REDIRECTS and len(elements) > len(operators):
                 elements[-1].append(node)
             elif kind != "comment":
+                if len(elements) != len(operators):
+                    raise UnreadableError("commands without anything between them", node.start_byte)
                 elements.append([node])
-            if len(elements) - len(operators) not in {0, 1}:
-                raise UnreadableError("commands without anything between them", node.start_byte)
         if len(elements) != len(operators) + 1:
             raise UnreadableError("a command is missing", node.start_byte)
         result: Node | None = None
@@ -653,8 +669,8 @@ class _Reader:
             if result is None:
                 result = pipeline
             else:
-                span = self._span(joint[1], joint[2])
-                result = AndOr(result, joint[0], pipeline, result.span.cover(pipeline.span), span)
+                span = Span(result.span.start, pipeline.span.end)
+                result = AndOr(result, joint[0], pipeline, span, self._span(joint[1], joint[2]))
             joint = operator
             first = last + 1
         assert result is not None
@@ -662,25 +678,30 @@ class _Reader:
 
     def _pipeline(self, elements: list[list[tree_sitter.Node]], first: int, negations: dict[int, int]) -> Node:
         """Return what ``elements`` make, the first of which is number ``first`` in its list."""
-        start = negations.get(first, elements[0][0].start_byte)
-        prefix = self._prefixes.get(start)
-        if prefix:
-            self._used.add(start)
-        if any(first < number < first + len(elements) for number in negations):
-            raise UnreadableError("! inside a pipeline", start)
+        if negations and any(first < number < first + len(elements) for number in negations):
+            raise UnreadableError("! inside a pipeline", elements[0][0].start_byte)
         begin = elements[0][0].start_byte
-        if self._text.startswith("time", begin):
-            self._note_time(begin)
-        elif first in negations:
+        start = negations.get(first, begin)
+        negated = first in negations
+        prefixed = False
+        if self._prefixes:
+            for position in {start, *(nodes[0].start_byte for nodes in elements)} & self._prefixes.keys():
+                self._used.add(position)
+                if position <= begin:
+                    prefixed = True
+                    start = min(start, self._prefixes[position][0])
+                    negated = negated != self._prefixes[position][1]
+        for nodes in elements:
+            if self._text.startswith("time", nodes[0].start_byte):
+                self._note_time(nodes[0].start_byte)
+        if first in negations:
             name = _NAME.match(self._text, begin)
             if name and (name[0] in _RESERVED or name[0] in _KEYWORDS):
                 self._found.append((start, start + 1, True))
         parts = tuple([self._element(nodes) for nodes in elements])
-        if len(parts) == 1 and prefix is None and first not in negations:
+        if len(parts) == 1 and not prefixed and not negated:
             return parts[0]
-        span = parts[0].span.cover(parts[-1].span)
-        span = span.cover(self._span(start if prefix is None else prefix[0], start + 1))
-        return Pipeline(parts, first in negations or (prefix is not None and prefix[1]), span)
+        return Pipeline(parts, negated, Span(self._span(start, start + 1).start, parts[-1].span.end))
 
     def _note_time(self, start: int) -> None:
         masked = self._masked.text
@@ -715,6 +736,10 @@ class _Reader:
         is taken from it.
         """
         names = self._kinds
+        if len(nodes) == 1 and names[nodes[0].kind_id] == "command":
+            start, end = nodes[0].start_byte, nodes[0].end_byte
+            if _PLAIN_COMMAND.fullmatch(self._text, start, end):
+                return self._plain_command(start, end)
         parts: list[tree_sitter.Node] = []
         keyword = ""
         for node in nodes:
@@ -783,6 +808,18 @@ class _Reader:
             raise UnreadableError(f"unexpected {words[0].raw}", begin)
         return Command(tuple(words), tuple(assignments), tuple(redirects), self._span(begin, last), keyword)
 
+    def _plain_command(self, start: int, end: int) -> Command:
+        """Return the command that ``text[start:end]`` is when only blanks in it have a meaning, which is common."""
+        words = [self._plain_word(match[0], *match.span()) for match in _NOT_BLANK.finditer(self._text, start, end)]
+        if words[0].raw in _RESERVED:
+            raise UnreadableError(f"unexpected {words[0].raw}", start)
+        return Command(tuple(words), (), (), self._span(start, end))
+
+    def _plain_word(self, raw: str, start: int, end: int) -> Word:
+        if self._positions is None:
+            return Word(raw, _plain_parts(raw), Span(self._offsets[start], self._offsets[end - 1] + 1), start, end)
+        return Word(raw, _plain_parts(raw), self._span(start, end), self._index(start), self._index(end))
+
     def _joined(self, end: int, start: int) -> bool:
         """Say whether pieces that end and start there are of one word: a continued line does not end a word."""
         return end == start or bool(_CONTINUATION.fullmatch(self._masked.text, end, start))
@@ -839,12 +876,9 @@ class _Reader:
 
     def _word(self, nodes: list[tree_sitter.Node], start: int, end: int) -> Word:
         raw = self._text[start:end]
-        if _PLAIN.fullmatch(raw) and not self._masked.backticks:
-            parts: tuple[Part, ...] = (Literal(raw, False),)
-        else:
-            parts = tuple(self._parts(nodes, start, end, False))
-        if self._positions is None and start < end:
-            return Word(raw, parts, Span(self._offsets[start], self._offsets[end - 1] + 1), start, end)
+        if _PLAIN.fullmatch(raw):
+            return self._plain_word(raw, start, end)
+        parts = tuple(self._parts(nodes, start, end, False))
         return Word(raw, parts, self._span(start, end), self._index(start), self._index(end))
 
     def _parts(self, nodes: list[tree_sitter.Node], start: int, end: int, quoted: bool) -> list[Part]:
@@ -893,7 +927,7 @@ class _Reader:
             elif kind == "arithmetic_expansion":
                 if masked[at] != "$":
                     raise UnreadableError("unexpected ((", at)
-                items = tuple([item for part in self._substitutions(node.children) for item in part.body.items])
+                items = tuple([item for part in self._substitutions(node.children[1:-1]) for item in part.body.items])
                 result.append(Substitution("arithmetic", Sequence(items, self._span(at, stop)), quoted))
             elif kind != "comment":
                 children = node.children
@@ -907,12 +941,15 @@ class _Reader:
 
     def _literal(self, start: int, end: int, quoted: bool, result: list[Part]) -> None:
         """Append the parts of text in which the grammar sees no expansions."""
-        for at, stop in self._masked.backticks:
-            if start <= at and stop <= end:
-                self._text_parts(start, at, quoted, result)
-                self._used.add(at)
-                result.append(Substitution("command", self._backticks(at, stop), quoted))
-                start = stop
+        backticks = self._masked.backticks
+        for index in range(bisect_left(backticks, (start, 0)), len(backticks)):
+            at, stop = backticks[index]
+            if stop > end:
+                break
+            self._text_parts(start, at, quoted, result)
+            self._used.add(at)
+            result.append(Substitution("command", self._backticks(at, stop), quoted))
+            start = stop
         self._text_parts(start, end, quoted, result)
 
     def _text_parts(self, start: int, end: int, quoted: bool, result: list[Part]) -> None:
@@ -929,10 +966,11 @@ class _Reader:
             result.append(Literal(_QUOTED_ESCAPE.sub(lambda match: match[2] or "", text), True))
             return
         position = 0
-        for match in _ESCAPE.finditer(text):
+        for match in _ESCAPES.finditer(text):
             _append_unquoted(text[position : match.start()], result)
-            if match[1][-1] != "\n":
-                result.append(Literal(match[1], True))
+            escaped = _ESCAPE.sub(lambda escape: escape[1] or "", match[0])
+            if escaped:
+                result.append(Literal(escaped, True))
             position = match.end()
         _append_unquoted(text[position:], result)
 
@@ -1009,8 +1047,11 @@ class _Reader:
         return node.words[0].parts
 
     def _reader(self, text: str, positions: list[int], *, embedded: bool) -> _Reader:
+        self._readers += 1
         if self._depth >= MAX_DEPTH:
             raise UnreadableError(f"constructs are nested more than {MAX_DEPTH} deep", 0)
+        if self._readers > MAX_READERS:
+            raise UnreadableError(f"more than {MAX_READERS} expansions in patterns and backticks", 0)
         return _Reader(text, positions, self._offsets, self._script, self._depth + 1, embedded=embedded)
 
     # Compound commands: each gets its node of the tree, its redirects and its span with them
@@ -1029,7 +1070,7 @@ class _Reader:
         raw = self._text[node.start_byte : node.end_byte]
         if raw.startswith("[") and not raw.startswith("[["):
             raise UnreadableError("unexpected [", node.start_byte)
-        return Test(raw, tuple(self._substitutions(node.children)), span, redirects)
+        return Test(raw, tuple(self._substitutions(node.children[1:-1])), span, redirects)
 
     def _if(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
         branches: list[tuple[Sequence, Sequence]] = []
@@ -1157,6 +1198,12 @@ def _blank_end(text: str, index: int) -> int:
 def _find_expansion(text: str, start: int, end: int) -> bool:
     """Say whether something is expanded in ``text[start:end]``, as far as quotes do not matter."""
     return bool(_EXPANSION.search(text, start, end))
+
+
+@lru_cache(maxsize=4096)
+def _plain_parts(text: str) -> tuple[Literal]:
+    """Return the parts of a word that is as plain as most are; scripts say the same words again and again."""
+    return (Literal(text, False),)
 
 
 def _append_unquoted(text: str, result: list[Part]) -> None:
