@@ -59,15 +59,17 @@ class Masked:
 # What can be masked wherever it stands: inside quotes and comments a mask changes nothing.
 _ANYWHERE = re.compile(
     r"""
-    (?= [^\x00-\x7f] | [$\[\\<;\r\v\f] )               # what any of them begins with, to be quick
+    (?= [^\x00-\x7f] | [$\[\\<>;\#\r\v\f] )               # what any of them begins with, to be quick
     (?:
       (?P<dot>
           [^\x00-\x7f]                                 # one byte for one character
         | \r(?!\n) | [\v\f]                             # blanks for the parser, not for the shell
         | (?<![^\s;&|(!]) \[ (?=\s)                     # "[" is a command like any other
         | (?<![\\$]) \$ (?! [\w({@*#?!'`$-] )           # a dollar that expands nothing
+        | (?<=[\w.,:/-]) \# (?![^\s;&|)])                # a "#" at the end of a word
       )
     | (?P<escaped> (?<!\\) (?:\\\\)* \\[ \t] )          # an escaped blank is part of a word
+    | (?P<closing> [<>]&- )                             # takes no word but the dash
     | (?P<redirect> <<< | <> )
     | (?P<fallthrough> ;;?& )
     )
@@ -80,6 +82,8 @@ def _mask(match: re.Match[str]) -> str:
     kind = match.lastgroup
     if kind == "dot":
         return "."
+    if kind == "closing":
+        return match[0][0] + ".."
     if kind == "redirect":
         return "<".ljust(len(match[0]))
     if kind == "fallthrough":

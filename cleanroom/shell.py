@@ -416,7 +416,7 @@ _LISTS = frozenset({"list", "pipeline", "negated_command", "redirected_statement
 _JOINTS = frozenset({"&&", "||", "|", "|&"})
 _REDIRECTS = frozenset({"file_redirect", "herestring_redirect", "heredoc_redirect"})
 _WRAPPERS = _REDIRECTS | {"command_name"}
-_OPERATORS = frozenset({"<", ">", ">>", "&>", "&>>", "<&", ">&", ">|", "<&-", ">&-"})
+_OPERATORS = frozenset({"<", ">", ">>", "&>", "&>>", "<&", ">&", ">|"})
 _NO_WORDS = _OPERATORS | {"file_descriptor", "variable_assignment"}
 _COMPOUND = (Group, If, For, While, Case)
 _EXPANSIONS = frozenset(
@@ -445,6 +445,9 @@ _PLAIN_COMMAND = re.compile(r"[^\\$'\"`()<>;&|#=\s]+(?:[ \t]+[^\\$'\"`()<>;&|#\s
 _NOT_BLANK = re.compile(r"[^ \t]+")
 _EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
 _NAME = re.compile(r"[^\s;&|()<>]+")
+_ASSIGNED = re.compile(r"[A-Za-z_]\w*(?:\[.*\])?\+?=", re.ASCII | re.DOTALL)
+_CONDITION = re.compile(r"\[\[\s.*[\s)]\]\]", re.DOTALL)
+_DESCRIPTOR = re.compile(r"\d+|\{\w+\}", re.ASCII)
 _NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|([0-9@*#?$!-]))", re.ASCII)
 _LENGTH = re.compile(r"\$\{#([A-Za-z_]\w*|[0-9]+|[@*#?$!-])\}", re.ASCII)
 _BRACED = re.compile(r"\$\{(!?)([A-Za-z_]\w*|[0-9]+|[@*#?$!-])", re.ASCII)
@@ -625,6 +628,9 @@ class _Reader:
             return Item(node, "\n", self._span(match.end() - 1, match.end()))
         if final:
             return Item(node, "", self._span(last, last))
+        following = _blank_end(self._text, last)
+        if self._text.startswith(";;", following):
+            raise UnreadableError("unexpected ;;", following)
         raise UnreadableError("commands without anything between them", last)
 
     def _statement(self, node: tree_sitter.Node) -> Node:
@@ -650,6 +656,8 @@ class _Reader:
             elif kind in _JOINTS:
                 operators.append((kind, node.start_byte, node.end_byte))
             elif kind == "!":
+                if self._masked.text[node.end_byte] not in " \t\r\n\\(":
+                    raise UnreadableError("unexpected !", node.start_byte)
                 negations[len(operators)] = node.start_byte
             elif kind in _REDIRECTS and len(elements) > len(operators):
                 elements[-1].append(node)
@@ -755,9 +763,17 @@ class _Reader:
                     parts.extend(child.children)
                 else:
                     parts.append(child)
-        pieces = [(names[part.kind_id], part.start_byte, part.end_byte, part) for part in parts]
-
         text, masked, heredocs = self._text, self._masked.text, self._masked.heredocs
+        pieces: list[tuple[str, int, int, list[tree_sitter.Node]]] = []
+        for part in parts:
+            kind, start, end = names[part.kind_id], part.start_byte, part.end_byte
+            if kind == "word" and masked[start] in "{}[]" and not _PLAIN.fullmatch(masked, start, end):
+                # The grammar takes ``{ } [`` for one word.
+                pieces.extend([(kind, *match.span(), []) for match in _NOT_BLANK.finditer(masked, start, end)])
+            elif kind == "file_descriptor" and not _DESCRIPTOR.fullmatch(masked, start, end):
+                pieces.append(("word", start, end, []))
+            else:
+                pieces.append((kind, start, end, [part]))
         words: list[Word] = []
         assignments: list[Assignment] = []
         redirects: list[Redirect] = []
@@ -766,7 +782,7 @@ class _Reader:
         begin = last = pieces[0][1]
         index, count = 0, len(pieces)
         while index < count:
-            kind, start, end, node = pieces[index]
+            kind, start, end, group = pieces[index]
             index += 1
             if start != last and masked[last:start] != " " and _blank_end(masked, last) != start:
                 raise UnreadableError("a line end inside a command", last)
@@ -780,13 +796,9 @@ class _Reader:
                     raise UnreadableError("a redirect without a target", start)
                 operator, operator_start = match[0], start
                 redirect_start = start if redirect_start < 0 else redirect_start
-                if not kind.endswith("-"):
-                    continue
-                # ``>&-`` is one token; its target is the dash.
-                start = end - 1
-            group = [node]
+                continue
             while index < count and pieces[index][0] not in _NO_WORDS and self._joined(last, pieces[index][1]):
-                group.append(pieces[index][3])
+                group.extend(pieces[index][3])
                 last = pieces[index][2]
                 index += 1
             if operator:
@@ -796,9 +808,11 @@ class _Reader:
                     self._used.add(operator_start)
                     redirects.append(self._heredoc(heredoc, operator, span))
                 else:
-                    redirects.append(Redirect(operator, self._word(group, start, last), None, False, span))
+                    # Of ``>&-`` the mask made a shorter operator.
+                    target = self._word(group, max(start, operator_start + len(operator)), last)
+                    redirects.append(Redirect(operator, target, None, False, span))
                 operator, redirect_start = "", -1
-            elif kind == "variable_assignment" and not words:
+            elif kind == "variable_assignment" and not words and _ASSIGNED.match(masked, start, last):
                 assignments.append(self._assignment(group, start, last))
             else:
                 words.append(self._word(group, start, last))
@@ -1068,7 +1082,7 @@ class _Reader:
 
     def _test(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
         raw = self._text[node.start_byte : node.end_byte]
-        if raw.startswith("[") and not raw.startswith("[["):
+        if raw.startswith("[") and not _CONDITION.fullmatch(raw):
             raise UnreadableError("unexpected [", node.start_byte)
         return Test(raw, tuple(self._substitutions(node.children[1:-1])), span, redirects)
 
