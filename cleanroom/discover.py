@@ -14,7 +14,7 @@ _NAMES = {"Dockerfile", "dockerfile", "Containerfile", "containerfile"}
 _PREFIXES = ("Dockerfile.", "Containerfile.")  # capital: dockerfile.py is someone's module
 _SUFFIXES = (".dockerfile", ".containerfile")  # in any case
 _IGNORE_FILE = ".dockerignore"  # Dockerfile.dockerignore is the ignore file of that Dockerfile
-_VERSION_CONTROL = {".git", ".hg", ".svn", ".bzr", ".jj"}
+VERSION_CONTROL = {".git", ".hg", ".svn", ".bzr", ".jj"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,7 @@ def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str
 
     for folder, folders, names in os.walk(path, onerror=note):
         place = Path(folder)
-        folders[:] = [
-            name for name in folders if name not in _VERSION_CONTROL and not excluded(str(place / name), True)
-        ]
+        folders[:] = [name for name in folders if name not in VERSION_CONTROL and not excluded(str(place / name), True)]
         for name in filter(is_dockerfile, names):
             file = place / name
             # A pipe or a device would block; a link that leads nowhere is for the reader to name.

@@ -46,6 +46,7 @@ class _Cleanroom(Group):
         "show": "show",
         "explain": "explain",
         "recipes": "recipes",
+        "survey": "survey",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

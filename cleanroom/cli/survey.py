@@ -1,0 +1,163 @@
+"""``cleanroom survey``: many Dockerfiles, as tables and as a report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cleanroom.cli import TROUBLE, Group, verbose_option
+
+if TYPE_CHECKING:
+    from cleanroom.survey.run import Crew, Totals
+    from cleanroom.survey.sources import Source
+
+
+class _Survey(Group):
+    """A group whose command ``run`` need not be named: ``cleanroom survey SOURCE…``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Name ``run`` where no command is named. A source called ``report`` is ``./report``."""
+        if args and args[0] not in (*self.commands, "--help", "-h"):
+            args = ["run", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=_Survey, short_help="Survey many Dockerfiles, as tables and a report.")
+def command() -> None:
+    r"""Follow many Dockerfiles and keep what is found as tables; report on them.
+
+    \b
+    cleanroom survey SOURCE… -o OUT     fill OUT (the same as `survey run`)
+    cleanroom survey report OUT         pages about it
+    """
+
+
+@command.command("run")
+@click.argument("names", nargs=-1, required=True, metavar="SOURCE…")
+@click.option(
+    "-o", "--output", required=True, metavar="OUT", help="The folder for the tables; one begun before goes on."
+)
+@click.option(
+    "--content", default="content", show_default=True, metavar="COLUMN", help="Of tables: the column with the texts."
+)
+@click.option("--key", "keys", multiple=True, metavar="COLUMN", help="Of tables: a column to keep. May be repeated.")
+@click.option(
+    "--name",
+    "globs",
+    multiple=True,
+    metavar="GLOB",
+    help="File names that are Dockerfiles, in place of the usual ones.",
+)
+@click.option(
+    "--jobs", type=click.IntRange(1), default=None, metavar="N", help="Processes on this machine. [default: one a core]"
+)
+@click.option(
+    "--scheduler", metavar="ADDRESS", help="Work on the Dask cluster whose scheduler listens there (tcp://…)."
+)
+@verbose_option
+def run(
+    names: tuple[str, ...],
+    output: str,
+    content: str,
+    keys: tuple[str, ...],
+    globs: tuple[str, ...],
+    jobs: int | None,
+    scheduler: str | None,
+) -> int:
+    """Follow every Dockerfile in SOURCE: folders, git repositories (git:PATH), archives, tables (Parquet, JSON lines).
+
+    Archives and tables may be URLs. The same content is followed once. A run that was interrupted, or one with more
+    sources, does only what is not done yet. Exits 0, or 2 when a source could not be read to its end.
+    """
+    _require_packages()
+    from cleanroom.library import load
+    from cleanroom.survey.run import survey
+    from cleanroom.survey.sources import SourceError, open_source
+    from cleanroom.survey.store import Store, StoreError
+
+    try:
+        sources = [open_source(name, content=content, keys=keys, names=globs) for name in names]
+        with closing(Store(Path(output), load())) as store:
+            crew = _crew(jobs, scheduler)
+            try:
+                totals = survey(sources, store, crew, _Progress(sources))
+            except KeyboardInterrupt:
+                click.echo(
+                    f"\nInterrupted; what is done is kept in {output}. The same command goes on from there.", err=True
+                )
+                raise
+            finally:
+                crew.dismiss()
+    except (SourceError, StoreError) as error:
+        raise click.ClickException(str(error)) from None
+    for source, path in totals.set_aside:
+        click.echo(f"{source}: {path}: a worker process died on it twice; set aside", err=True)
+    click.echo(
+        f"{totals.places:,} Dockerfiles met, {totals.new:,} contents followed; see: cleanroom survey report {output}",
+        err=True,
+    )
+    return TROUBLE if totals.set_aside else 0
+
+
+@command.command("report")
+@click.argument("folder", metavar="OUT")
+@click.option("-o", "--output", metavar="DIR", help="Where to write report.html and report.md. [default: OUT]")
+@verbose_option
+def report(folder: str, output: str | None) -> None:
+    """Write report.html and report.md about the tables in OUT."""
+    _require_packages()
+    from cleanroom.survey.report import ReportError, write
+
+    try:
+        for file in write(Path(folder), Path(output or folder)):
+            click.echo(file)
+    except ReportError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("pyarrow", "fsspec", "duckdb", "matplotlib", "tqdm") if find_spec(name) is None]
+    if missing:
+        raise click.ClickException(
+            f"survey needs packages that are not installed ({', '.join(missing)}): "
+            "pip install 'cleanroom-recipes[survey]'"
+        )
+
+
+def _crew(jobs: int | None, scheduler: str | None) -> Crew:
+    from cleanroom.survey.run import cluster, local
+
+    if scheduler is None:
+        return local(jobs or os.cpu_count() or 1)
+    if jobs is not None:
+        raise click.UsageError("--jobs and --scheduler exclude each other")
+    try:
+        return cluster(scheduler)
+    except ImportError:
+        raise click.ClickException("--scheduler needs Dask: pip install 'cleanroom-recipes[survey]'") from None
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"--scheduler: no Dask scheduler answers at {scheduler}: {error}") from None
+
+
+class _Progress:
+    """A bar on stderr with the rate and the time left, where someone watches."""
+
+    def __init__(self, sources: list[Source]) -> None:
+        from tqdm import tqdm
+
+        lengths = [source.length for source in sources]
+        total = None if None in lengths else sum(length or 0 for length in lengths)
+        self._bar = tqdm(total=total, unit=" files", file=sys.stderr, disable=not sys.stderr.isatty(), mininterval=0.5)
+        self._shown = 0
+
+    def __call__(self, totals: Totals) -> None:
+        self._bar.update(totals.places - self._shown)
+        self._shown = totals.places
+        self._bar.set_postfix_str(f"{totals.new:,} contents followed", refresh=False)
