@@ -377,3 +377,32 @@ def test_corpus_gives_the_same_rows_serial_and_in_processes(tmp_path: Path, shar
     assert len(found["places"]) > 6000
     assert not [row for row in found["files"] if row["state"] == "fault"]
     assert found == rows(tmp_path / "two")
+
+
+def test_spark_can_make_the_call() -> None:
+    sql = pytest.importorskip("pyspark.sql")
+    pytest.importorskip("pandas")  # which mapInArrow asks for
+    spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        table = spark.createDataFrame([(LEFT.decode(),), (LATE.decode(),)], "content string").repartition(1)
+
+        def findings(batches: Iterator[Any]) -> Iterator[Any]:
+            for batch in batches:
+                yield from examine(batch).findings.to_batches()
+
+        schema = sql.types.StructType(
+            [
+                sql.types.StructField(name, getattr(sql.types, kind)())
+                for name, kind in (
+                    *((name, "StringType") for name in ("content",)),
+                    *((name, "IntegerType") for name in ("line", "column")),
+                    *((name, "StringType") for name in ("rule", "manager", "cache", "severity", "message")),
+                    *((name, "StringType") for name in ("fix", "remedy")),
+                    ("typical_bytes", "LongType"),
+                )
+            ]
+        )
+        rules = sorted(row.rule for row in table.mapInArrow(findings, schema).collect())
+    finally:
+        spark.stop()
+    assert rules == ["cleaned-late", "left-behind"]

@@ -29,11 +29,10 @@ class _Survey(Group):
 
 @click.group(cls=_Survey, short_help="Survey many Dockerfiles, as tables and a report.")
 def command() -> None:
-    r"""Follow many Dockerfiles and keep what is found as tables; report on them.
+    """Follow many Dockerfiles and keep what is found as tables; report on them.
 
-    \b
-    cleanroom survey SOURCE… -o OUT     fill OUT (the same as `survey run`)
-    cleanroom survey report OUT         pages about it
+    `cleanroom survey SOURCE… -o OUT` fills OUT (it is short for `survey run`), `cleanroom survey report OUT` writes
+    pages about it.
     """
 
 
