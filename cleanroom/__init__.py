@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cleanroom.check import check
-    from cleanroom.findings import Advice, Finding, Fix, Problem, Report, Unresolved
+    from cleanroom.findings import Advice, Declined, Finding, Fix, Fixed, Problem, Report, Unresolved
+    from cleanroom.fix import fix
     from cleanroom.library import Library
     from cleanroom.library import load as library
     from cleanroom.recipe import Recipe
@@ -25,8 +26,10 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Advice",
+    "Declined",
     "Finding",
     "Fix",
+    "Fixed",
     "Library",
     "Problem",
     "Recipe",
@@ -34,14 +37,19 @@ __all__ = [
     "Unresolved",
     "__version__",
     "check",
+    "fix",
     "library",
 ]
 
 _HOMES = {
-    **dict.fromkeys(("Advice", "Finding", "Fix", "Problem", "Report", "Unresolved"), ("cleanroom.findings", "")),
+    **dict.fromkeys(
+        ("Advice", "Declined", "Finding", "Fix", "Fixed", "Problem", "Report", "Unresolved"),
+        ("cleanroom.findings", ""),
+    ),
     "Library": ("cleanroom.library", ""),
     "Recipe": ("cleanroom.recipe", ""),
     "check": ("cleanroom.check", ""),
+    "fix": ("cleanroom.fix", ""),
     "library": ("cleanroom.library", "load"),
 }
 

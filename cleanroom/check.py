@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from cleanroom import dockerfile as reader
 from cleanroom.dockerfile import Dockerfile, DockerfileError
 from cleanroom.findings import Finding, Problem, Report
-from cleanroom.ledger import TargetError, build
+from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
 from cleanroom.rules import Rule, all_rules
 from cleanroom.text import Source, Span
@@ -26,24 +26,41 @@ def check(
     select: Collection[str] = (),
     ignore: Collection[str] = (),
     prefer: str = "",
+    fixes: bool = True,
 ) -> Report:
     """Check the text of a Dockerfile.
 
     ``target`` names the stage that ships. ``read_file`` gives the text of a file of the build context (by its path
     there) or None; scripts that are copied in are read with it. ``select`` and ``ignore`` hold rules: ``left-behind``,
     ``left-behind[apt]``, ``left-behind[apt.lists]``. ``prefer`` (``clean``, ``prevent``, ``mount``) puts that kind of
-    remedy first. What cannot be read comes back in ``Report.errors``; nothing is raised.
+    remedy first. Without ``fixes`` no finding has a fix, which is quicker. What cannot be read comes back in
+    ``Report.errors``; nothing is raised.
     """
-    library = library or load()
+    ledger = read(text, library, target, read_file)
+    if isinstance(ledger, Problem):
+        return Report(errors=(ledger,))
+    found = findings(ledger, select, ignore, prefer)
+    if fixes:
+        found = [with_fix(ledger, finding, prefer) for finding in found]
+    return Report(tuple(found), tuple(ledger.unresolved))
+
+
+def read(
+    text: str, library: Library | None, target: str | None, read_file: Callable[[str], str | None] | None
+) -> Ledger | Problem:
+    """Return the ledger of a text, or why it could not be read."""
     try:
-        dockerfile = reader.parse(text)
-        ledger = build(dockerfile, library, target=target, read_file=read_file)
+        return build(reader.parse(text), library or load(), target=target, read_file=read_file)
     except DockerfileError as error:
-        return Report(errors=(Problem(error.line, error.column, error.message),))
+        return Problem(error.line, error.column, error.message)
     except TargetError as error:
-        return Report(errors=(Problem(1, 1, str(error)),))
+        return Problem(1, 1, str(error))
+
+
+def findings(ledger: Ledger, select: Collection[str], ignore: Collection[str], prefer: str) -> list[Finding]:
+    """Return what the rules find, without what is ignored or not asked for, in the order of its place."""
     found = [finding for rule in RULES.values() for finding in rule.find(ledger)]
-    kept = list(_unignored(found, dockerfile, ledger.source))
+    kept = list(_unignored(found, ledger.dockerfile, ledger.source))
     kept = [finding for finding in kept if _wanted(finding, select, ignore)]
     if prefer:
         kept = [
@@ -51,7 +68,15 @@ def check(
             for item in kept
         ]
     kept.sort(key=lambda item: (item.span.start, item.span.end, item.rule, item.manager, item.cache))
-    return Report(tuple(kept), tuple(ledger.unresolved))
+    return kept
+
+
+def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool = False) -> Finding:
+    """Return the finding with its fix, or with the reason why it has none."""
+    from cleanroom.fixes import propose
+
+    fix = propose(ledger, finding, prefer=prefer, unsafe=unsafe)
+    return replace(finding, no_fix=fix) if isinstance(fix, str) else replace(finding, fix=fix)
 
 
 def selects(selector: str, finding: Finding) -> bool:

@@ -36,6 +36,8 @@ class Fill:
     verb: str
     prevented: str = ""  # by what: an option, a variable, a file
     sudo: bool = False
+    command: shell.Command | None = None  # as it stands in the Dockerfile; None in a file, or put together at run time
+    nested: bool = False  # in the text of ``sh -c`` or ``eval``, or in a file: not in the shell that runs the RUN
 
 
 @dataclass(slots=True)
@@ -48,6 +50,8 @@ class Clean:
     span: Span
     guards: Guards
     order: int
+    command: shell.Command | None = None
+    nested: bool = False
 
 
 @dataclass(slots=True)
@@ -60,6 +64,8 @@ class Remove:
     guards: Guards
     order: int
     note: str = ""  # why it removes less than it seems to
+    command: shell.Command | None = None
+    nested: bool = False
 
 
 @dataclass(slots=True)
@@ -69,9 +75,26 @@ class Other:
     recipe: Recipe
     verb: str
     order: int
+    span: Span
+    command: shell.Command | None = None
+    nested: bool = False
 
 
-Event = Fill | Clean | Remove | Other
+@dataclass(slots=True)
+class Need:
+    """A command that fails when a cache is empty: ``apt-get install`` without package lists."""
+
+    recipe: Recipe
+    cache: Cache
+    order: int
+    span: Span
+    guards: Guards
+    sudo: bool = False
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+Event = Fill | Clean | Remove | Other | Need
 
 
 @dataclass(slots=True)
@@ -114,7 +137,7 @@ class State:
         return self.homes.get(name) or home_of(name, self.base)
 
 
-_TESTS = frozenset(
+TESTS = frozenset(
     [
         "[",
         "test",
@@ -194,6 +217,8 @@ class Walker:
         self.positional: list[str] = []
         self.depth = 0
         self.fixed_span: Span | None = None  # of the command that runs a script kept in a file
+        self.current: shell.Command | None = None  # the command that is being walked
+        self.texts = 0  # of sh -c and eval, one in the other
         self.script = MappedText(())
         self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
         self.steps = 0
@@ -225,6 +250,7 @@ class Walker:
         if self.trap is not None:
             script, tree = self.trap
             self.trap = None
+            self.fixed_span = script.span(0, len(script))
             self.run_tree(script, tree, NO_GUARDS)
 
     # -- the tree ------------------------------------------------------------------------------------------------
@@ -310,7 +336,7 @@ class Walker:
             word = node.words[0].literal if node.words else None
             if word in ("[", "test") and len(node.words) > 2 and node.words[1].literal in ("-d", "-e"):
                 return False  # is there a folder: there is, when something was put in
-            return word in _TESTS or (word == "command" and len(node.words) > 1)
+            return word in TESTS or (word == "command" and len(node.words) > 1)
         if isinstance(node, shell.Pipeline):
             return node.negated or self.is_test(node.parts[-1])
         if isinstance(node, shell.AndOr):
@@ -421,7 +447,10 @@ class Walker:
                     self.written(target, self.printed(node, guards))
         if not argv:
             return False
-        return self.invoke(argv, node, self.place(node.span), guards, inline, sudo=False)
+        outer, self.current = self.current, node
+        ends = self.invoke(argv, node, self.place(node.span), guards, inline, sudo=False)
+        self.current = outer
+        return ends
 
     def invoke(
         self,
@@ -562,7 +591,9 @@ class Walker:
                             mapped = unquoted
         if mapped is not None:
             variables, cwd = dict(self.variables), self.cwd
+            self.texts += 1
             self.run(mapped, guards)
+            self.texts -= 1
             self.variables, self.cwd = variables, cwd
             return
         if UNKNOWN in text:
@@ -676,6 +707,8 @@ class Walker:
     def emit(self, event: Event) -> None:
         """Add an event behind those there are."""
         event.order = len(self.events)
+        event.command = None if self.fixed_span is not None else self.current
+        event.nested = self.fixed_span is not None or self.texts > 0
         self.events.append(event)
 
     # -- configuration -------------------------------------------------------------------------------------------
@@ -779,11 +812,14 @@ class Walker:
             )
         filled = False
         for cache in recipe.caches:
+            if any(uses(use) is not False for use in cache.needed_by):
+                self.emit(Need(recipe, cache, 0, span, guards, sudo))
+        for cache in recipe.caches:
             if any(uses(use) for use in cache.filled_by):
                 filled = True
                 self.emit(Fill(recipe, cache, places(cache), span, guards, 0, verb, prevented.get(cache.id, ""), sudo))
         if not filled:
-            self.emit(Other(recipe, verb, 0))
+            self.emit(Other(recipe, verb, 0, span))
 
     def is_removed(self, path: str) -> bool:
         """Tell whether the build removed a file of the base image."""

@@ -19,11 +19,12 @@ class Advice:
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """Edits that mend a finding; ``safe`` when no build can break by it."""
+    """Edits that mend a finding; ``safe`` when no build can break by it, else ``why`` says what could."""
 
     safe: bool
     title: str
     edits: tuple[Edit, ...]
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,31 @@ class Finding:
     typical_of: str = ""
     remedies: tuple[Advice, ...] = ()
     fix: Fix | None = None
+    no_fix: str = ""  # why there is none
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (("hadolint", ("DL3009",)),)
     related: tuple[tuple[int, str], ...] = ()  # (line, what is there)
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A finding that was not fixed, and why, in words for the author of the file."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a fix of one text did. ``text`` is the text after it, the same as before where nothing was fixed.
+
+    The findings are those of the text before, in the order of their place; each of ``fixed`` has its ``fix``.
+    """
+
+    text: str
+    fixed: tuple[Finding, ...] = ()
+    declined: tuple[Declined, ...] = ()
+    problems: tuple[Problem, ...] = ()  # faults of ours: edits that were dropped since they did not do what they should
+    errors: tuple[Problem, ...] = ()  # why the text could not be read
 
 
 @dataclass(frozen=True, slots=True)

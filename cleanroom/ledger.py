@@ -38,6 +38,7 @@ class Layer:
     user: str
     home: str
     base: Base
+    scripts: tuple[MappedText, ...] = ()  # those the RUN hands to a shell; none in exec form
 
     def mount(self, paths: Iterable[str]) -> Mount | None:
         """Return the mount that keeps one of ``paths`` out of the layer."""
@@ -257,6 +258,7 @@ class _Build:
             self.note(instruction.span, "the shell of this image is not a POSIX shell")
             return Layer(instruction, ledger.stage.index, [], mounts, state.user, state.home(), state.base)
         walker = Walker(self.library, state, self.read_file, self.note)
+        scripts: tuple[MappedText, ...] = ()
         if instruction.exec_form is not None:
             argv = instruction.exec_form
             texts = [word.text for word in argv]
@@ -271,7 +273,8 @@ class _Build:
             elif texts:
                 walker.invoke([escape(text) for text in texts], None, span, frozenset(), {}, sudo=False)
         else:
-            for script in self.scripts(instruction):
+            scripts = tuple(self.scripts(instruction))
+            for script in scripts:
                 walker.run(script)
         walker.finish()
         return Layer(
@@ -282,6 +285,7 @@ class _Build:
             state.user or state.base.user or "root",
             state.home(),
             state.base,
+            scripts,
         )
 
     def scripts(self, instruction: Instruction) -> Iterable[MappedText]:

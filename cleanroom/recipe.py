@@ -75,6 +75,8 @@ class Cache:
     what: str
     paths: tuple[CachePath, ...]
     filled_by: tuple[Use, ...]
+    needed_by: tuple[Use, ...] = ()  # the uses that fail without it; those that fetch it by themselves need nothing
+    refill: str = ""  # the command that fetches it for them
     kept_out_by_file: str = ""  # a file of the base that empties it after each use (Debian's docker-clean)
     flat: bool = False  # holds files only: ``rm`` without ``-r`` empties it
     minor: bool = False  # too small to report on its own; shown by ``show`` and emptied with the others

@@ -41,6 +41,7 @@ class _Cleanroom(Group):
 
     _MODULES: ClassVar = {
         "check": "check",
+        "fix": "fix",
         "query": "query",
         "list": "listing",  # a submodule called list would hide the builtin here
         "show": "show",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,33 +90,17 @@ def command(
     Exits 0 when there is nothing, 1 when there are findings, 2 when something could not be read. Options replace what
     [tool.cleanroom] in pyproject.toml, or cleanroom.toml, says.
     """
-    if context is not None and not Path(context).is_dir():
-        raise click.UsageError(f"--context: {context!r} is no folder")
     flags = {"select": select, "ignore": ignore, "fail_on": fail_on, "target": target}
     given = {name: value for name, value in flags.items() if value}
     colour = text_feed.wants_colour(sys.stdout)
     width = _terminal_width() if sys.stdout.isatty() else _WIDTH
     verbose = is_verbose()
 
-    @functools.cache
-    def settings_in(folder: Path) -> Settings:
-        return _settings(folder, given)
-
-    jobs: dict[str, _Job] = {}  # by absolute path: a file given twice is checked once
-    in_trouble = False
-    for path in paths:
-        settings = settings_in(Path(path) if Path(path).is_dir() else Path(path).parent)
-        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, str(Path(settings.file).parent))
-        files, troubles = discover.discover(path, patterns.match)
-        for trouble in troubles:
-            in_trouble = True
-            _remark(f"{trouble.path}: error: {trouble.message}")
-        for file in files:
-            job = _Job(file, settings, _context(file, context), form, colour, width, verbose)
-            jobs.setdefault(file if file == discover.STDIN else str(Path(file).absolute()), job)
+    files, in_trouble = files_and_settings(paths, exclude, given, context)
+    jobs = [_Job(file, settings, folder, form, colour, width, verbose) for file, settings, folder in files]
 
     totals = _Totals()
-    outcomes = _show_progress(batch.run(_check, list(jobs.values()), _lost), len(jobs))
+    outcomes = _show_progress(batch.run(_check, jobs, _lost), len(jobs))
     outcomes = totals.follow(outcomes)
     if form == "json":
         from cleanroom.feeds.json import document
@@ -131,6 +115,40 @@ def command(
     if in_trouble or totals.in_trouble:
         return TROUBLE
     return FINDINGS if totals.fails else 0
+
+
+def files_and_settings(
+    paths: Iterable[str], exclude: tuple[str, ...], given: Mapping[str, Any], context: str | None
+) -> tuple[list[tuple[str, Settings, str | None]], bool]:
+    """Return the files that ``paths`` mean, each with its settings and build context, and whether one cannot be read.
+
+    ``given`` are the settings from the command line. A file that is meant twice comes once.
+    """
+    if context is not None and not Path(context).is_dir():
+        raise click.UsageError(f"--context: {context!r} is no folder")
+
+    @functools.cache
+    def settings_in(folder: Path) -> Settings:
+        return _settings(folder, given)
+
+    found: dict[str, tuple[str, Settings, str | None]] = {}  # by absolute path
+    in_trouble = False
+    for path in paths:
+        settings = settings_in(Path(path) if Path(path).is_dir() else Path(path).parent)
+        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, str(Path(settings.file).parent))
+        files, troubles = discover.discover(path, patterns.match)
+        for trouble in troubles:
+            in_trouble = True
+            _remark(f"{trouble.path}: error: {trouble.message}")
+        for file in files:
+            key = file if file == discover.STDIN else str(Path(file).absolute())
+            found.setdefault(key, (file, settings, _context(file, context)))
+    return list(found.values()), in_trouble
+
+
+def script_reader(context: str | None) -> Callable[[str], str | None] | None:
+    """Return what reads scripts from a build context, None when there is none."""
+    return None if context is None else functools.partial(_read_script, context)
 
 
 @dataclass(slots=True)
@@ -219,7 +237,7 @@ def _check(job: _Job) -> _Outcome:
         report = check(
             text,
             target=settings.target or None,
-            read_file=None if job.context is None else functools.partial(_read_script, job.context),
+            read_file=script_reader(job.context),
             select=settings.select,
             ignore=settings.ignore,
             prefer=settings.prefer,

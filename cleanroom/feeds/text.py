@@ -115,6 +115,13 @@ def _notes(finding: Finding) -> Iterator[str]:
         yield f"left: {', '.join(finding.paths)}{bulk}"
     for line, what in finding.related:
         yield f"line {line}: {what}"
+    if finding.fix is not None:
+        yield f"fix: {finding.fix.title}" if finding.fix.safe else f"fix with --unsafe: {finding.fix.title}"
+        if not finding.fix.safe:
+            yield f"not safe: {finding.fix.why}"
+        return
+    if finding.no_fix and finding.severity != "info":
+        yield f"no fix: {finding.no_fix}"
     if finding.remedies:
         best = finding.remedies[0]
         yield f"{_where_to_write(best, finding.rule)}: {best.text}"

@@ -1,0 +1,264 @@
+"""Fixes for bytes that ship: the best remedy of the recipe that can be written here and breaks no other line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+
+from cleanroom.events import Clean, Fill, Need, Remove
+from cleanroom.facts import applies
+from cleanroom.findings import Finding, Fix
+from cleanroom.fixes import needs, remedies
+from cleanroom.fixes.needs import Wanting
+from cleanroom.fixes.place import DeclinedError, Site
+from cleanroom.fixes.remedies import Plan
+from cleanroom.ledger import Ledger, Outcome, empties
+from cleanroom.paths import below
+from cleanroom.recipe import Remedy
+from cleanroom.rules.leftovers import shipped
+from cleanroom.text import Edit, Span
+
+
+def fix(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Return the fix of ``left-behind``, ``cleaned-late`` or ``cleaned-early``. Raises DeclinedError."""
+    outcomes = list(shipped(ledger))
+    outcome = next(
+        (
+            item
+            for item in outcomes
+            if item.layer.instruction.line == finding.instruction_line
+            and item.fill.span == finding.span
+            and item.fill.recipe.id == finding.manager
+            and item.fill.cache.id == finding.cache
+        ),
+        None,
+    )
+    if outcome is None:
+        raise DeclinedError("the command that fills it is not in this RUN")
+    left = [item for item in outcomes if item.layer is outcome.layer and item.fill.recipe.id == finding.manager]
+    if (line := needs.copier(ledger, outcome)) is not None:
+        raise DeclinedError(f"line {line} takes it into another stage, which may need it")
+    if (line := needs.offline_user(ledger, outcome.fill, outcome.layer)) is not None:
+        raise DeclinedError(f"line {line} works from the cache alone")
+    found: list[Fix] = []
+    reasons: list[str] = []
+    for remedy in _candidates(outcome, left, prefer):
+        try:
+            proposal = _write(ledger, outcome, left, remedy)
+        except DeclinedError as declined:
+            reasons.append(declined.reason)
+            continue
+        if proposal.safe or (unsafe and remedy.kind == prefer):
+            return proposal
+        if reasons and not found:  # why it is not the remedy that goes before it
+            proposal = replace(proposal, why=f"{reasons[0]}; and {proposal.why}")
+        found.append(proposal)
+    if found:
+        return found[0]
+    raise DeclinedError(reasons[0] if reasons else f"the recipe of {finding.manager} knows no remedy for this image")
+
+
+def _candidates(outcome: Outcome, left: list[Outcome], prefer: str) -> list[Remedy]:
+    """Return the remedies for a cache: the preferred kind first, then what covers most of what is left."""
+    caches = {item.fill.cache.id for item in left}
+    recipe, base = outcome.fill.recipe, outcome.layer.base
+    fitting = [
+        remedy
+        for remedy in recipe.remedies
+        if outcome.fill.cache.id in remedy.caches and applies(remedy.versions, remedy.bases, base, recipe.id) is True
+    ]
+    return sorted(
+        fitting,
+        key=lambda remedy: (bool(prefer) and remedy.kind != prefer, -len(caches & set(remedy.caches))),
+    )
+
+
+_WRITERS: dict[str, Callable[[Site, Remedy, list[Outcome]], Plan]] = {
+    "clean": remedies.clean,
+    "mount": remedies.mount,
+}
+
+
+def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy, *, drop: bool = True) -> Fix:
+    """Return the fix by one remedy; with ``drop``, a clean-up in the wrong place goes. Raises DeclinedError."""
+    site = Site(ledger, outcome.layer)
+    if remedy.kind == "prevent":
+        if remedy.option:
+            plan = remedies.option(site, remedy, left)
+        elif remedy.variable:
+            plan = remedies.variable(site, remedy, left)
+        else:
+            plan = remedies.before(site, remedy, left)
+    else:
+        plan = _WRITERS[remedy.kind](site, remedy, left)
+    gone = [item for item in left if item.fill.cache.id in remedy.caches]
+    if remedy.kind == "mount":
+        _check_hidden(outcome, remedy)
+    _provide(site, plan, gone, remedy)
+    if drop and outcome.early is not None and remedy.kind == "clean":
+        _drop_early(site, outcome, plan)
+    if drop and outcome.late is not None:
+        _drop_late(site, outcome, plan)
+    return Fix(not plan.why, plan.title, tuple(sorted(plan.edits)), plan.why)
+
+
+def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:
+    """Raise DeclinedError when a mount would hide from this RUN what an earlier layer holds and it needs."""
+    fetched: set[str] = set()
+    for event in outcome.layer.events:
+        if isinstance(event, Fill):
+            fetched.add(event.cache.id)
+        if isinstance(event, Need) and event.cache.id in remedy.caches and event.cache.id not in fetched:
+            raise DeclinedError(f"a mount would hide {event.cache.what}, which this RUN needs from the one before it")
+
+
+# -- what later lines need -------------------------------------------------------------------------------------------
+
+_SOURCES = re.compile(
+    r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture|dpkg\s+-i|\.deb\b", re.IGNORECASE
+)
+_WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
+
+
+def _provide(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None:
+    """Add to ``plan`` what lets later RUNs do without the caches that are gone. Raises DeclinedError."""
+    ledger = site.ledger
+    for outcome in gone:
+        cache = outcome.fill.cache
+        if not cache.needed_by:
+            continue
+        line = needs.unseen(ledger, outcome.layer)
+        if line is not None and not plan.why:
+            plan.why = f"what line {line} runs could not be seen, and may need {cache.what}"
+        for wanting in needs.wanting(ledger, outcome):
+            _refill(ledger, plan, outcome, wanting, remedy)
+
+
+def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, remedy: Remedy) -> None:
+    """Add to ``plan`` the edits that have a later RUN fetch for itself what it needs. Raises DeclinedError."""
+    cache, need = outcome.fill.cache, wanting.need
+    there = Site(ledger, wanting.layer)
+    line = ledger.source.position(need.span.start)[0]
+    reason = f"line {line} needs {cache.what} from here"
+    if not cache.refill or wanting.layer.base.family != "debian":
+        raise DeclinedError(reason)
+    if ledger.stages[wanting.layer.stage] is not ledger.stages[outcome.layer.stage]:
+        raise DeclinedError(f"{reason}, in a stage built on this one")
+    if wanting.layer.instruction.onbuild or outcome.layer.instruction.onbuild:
+        raise DeclinedError(f"{reason}, when another image is built")
+    start, end = outcome.fill.span.end, need.span.start
+    between = ledger.dockerfile.text[start:end]
+    if _SOURCES.search(between) or any(
+        _WHOLE.match(ledger.dockerfile.text[item.span.start : item.span.end])
+        for item in ledger.stages[outcome.layer.stage].stage.instructions
+        if start < item.span.start < end
+    ):
+        raise DeclinedError(f"{reason}, and the sources of packages change in between")
+    script = there.script()
+    place = there.place(need)
+    link = script.link(place)
+    if need.command is None or need.nested or link.span != need.command.span:
+        raise DeclinedError(f"{reason}, from within another command")
+    sudo = "sudo " if need.sudo and there.is_root() is not True else ""
+    edit = script.lead(place, f"{sudo}{cache.refill}")
+    if edit is None:
+        raise DeclinedError(f"{reason}, and no command can be put before it")
+    plan.edits.append(edit)
+    plan.title += f", and {cache.refill} on line {line}, which needs it"
+    if not wanting.cleans and remedy.kind == "clean":
+        fill = Fill(
+            outcome.fill.recipe, cache, outcome.fill.paths, need.span, need.guards, need.order, "", sudo=need.sudo
+        )
+        fill.command = need.command
+        extra = remedies.clean(there, remedy, [Outcome(fill, wanting.layer, "left")])
+        plan.edits += extra.edits
+        plan.why = plan.why or extra.why
+    elif not wanting.cleans:
+        raise DeclinedError(reason)
+
+
+# -- clean-ups in the wrong place --------------------------------------------------------------------------------------
+
+
+def _drop_early(site: Site, outcome: Outcome, plan: Plan) -> None:
+    """Drop the clean-up that comes too early, where it is a clean-up of this RUN: something was filled before it."""
+    early = outcome.early
+    assert early is not None
+    before = [
+        event
+        for event in site.layer.events
+        if isinstance(event, Fill) and event.order < early.order and empties(early, event)
+    ]
+    if not before or early.command is None or early.nested:
+        return
+    if isinstance(early, Remove) and not all(_is_cache(pattern, outcome) for pattern in early.patterns):
+        return
+    script = site.script()
+    place = script.locate(early.span)
+    if place is None or script.link(place).span != early.command.span:
+        return
+    edit = script.drop(place)
+    if edit is not None and not any(_touch(edit, other) for other in plan.edits):
+        plan.edits.append(edit)
+        plan.title += ", instead of before the last command that fills it"
+
+
+def _is_cache(pattern: str, outcome: Outcome) -> bool:
+    return any(below(pattern.removesuffix("/*"), path.removesuffix("/*")) for path in outcome.fill.paths)
+
+
+def _touch(edit: Edit, other: Edit) -> bool:
+    return edit.span.start <= other.span.end and other.span.start <= edit.span.end
+
+
+def _has_safe_fix(ledger: Ledger, outcome: Outcome) -> bool:
+    """Tell whether another clean-up that comes too late is moved in the same pass."""
+    left = [item for item in shipped(ledger) if item.layer is outcome.layer and item.fill.recipe is outcome.fill.recipe]
+    if outcome not in left:
+        return False
+    for remedy in _candidates(outcome, left, ""):
+        try:
+            if _write(ledger, outcome, left, remedy, drop=False).safe:
+                return True
+        except DeclinedError:
+            continue
+    return False
+
+
+def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
+    """Drop the RUN that cleans up a layer too late, when nothing else is in it and nothing else waits for it."""
+    assert outcome.late is not None
+    layer = outcome.late[0]
+    instruction = layer.instruction
+    if instruction.heredocs or instruction.exec_form is not None or instruction.flags or instruction.onbuild:
+        return
+    try:
+        script = Site(site.ledger, layer).script()
+    except DeclinedError:
+        return
+    cleanups = [event for event in layer.events if isinstance(event, (Clean, Remove))]
+    if len(cleanups) != len(layer.events) or {event.span for event in cleanups} != {
+        link.span for statement in script.statements for link in statement.links
+    }:
+        return
+    waiting = [
+        item
+        for item in site.ledger.outcomes
+        if item.state == "left" and any(empties(event, item.fill) for event in cleanups)
+    ]
+    if not all(item.layer is outcome.layer or _has_safe_fix(site.ledger, item) for item in waiting):
+        return
+    known = [path for item in site.ledger.outcomes for path in item.fill.paths]
+    for event in cleanups:
+        if isinstance(event, Remove) and not all(
+            any(below(pattern.removesuffix("/*"), path.removesuffix("/*")) for path in known)
+            for pattern in event.patterns
+        ):
+            return
+    source = site.ledger.source
+    start = source.line_start(instruction.line)
+    number = instruction.end_line
+    end = source.line_start(number + 1) if number < len(source) else len(site.text)
+    plan.edits.append(Edit(Span(start, end), ""))
+    plan.title += f", and drop the RUN on line {instruction.line}, which frees nothing"

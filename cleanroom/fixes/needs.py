@@ -1,0 +1,148 @@
+"""What other lines need of a cache: a later RUN that fails without it, another stage that copies it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cleanroom.events import Clean, Fill, Need, Other, Remove
+from cleanroom.ledger import Layer, Ledger, Outcome, empties
+from cleanroom.paths import below
+
+
+@dataclass(frozen=True, slots=True)
+class Wanting:
+    """A later RUN with a command that fails once the cache is gone from the layers before it."""
+
+    layer: Layer
+    need: Need
+    cleans: bool  # it empties the cache itself after that
+
+
+def followers(ledger: Ledger, layer: Layer) -> Iterator[list[Layer]]:
+    """Yield the layers behind ``layer`` for each stage that stands on it: those of its own stage first."""
+    stage = ledger.stages[layer.stage]
+    start = layer.instruction.span.start
+    rest = [other for other in stage.layers if other.instruction.span.start > start and not other.instruction.onbuild]
+    triggers = [other for other in stage.layers if other.instruction.onbuild and other is not layer]
+    children = [other for other in ledger.stages if other.parent == stage.stage.index]
+    if layer.instruction.onbuild:
+        rest = []
+        triggers = [other for other in triggers if other.instruction.span.start > start]
+    yield [*rest, *triggers]
+    for child in children:
+        yield from _below(ledger, child.stage.index, [*rest, *triggers])
+
+
+def _below(ledger: Ledger, index: int, before: list[Layer]) -> Iterator[list[Layer]]:
+    layers = [*before, *ledger.stages[index].layers]
+    yield layers
+    for child in ledger.stages:
+        if child.parent == index:
+            yield from _below(ledger, child.stage.index, layers)
+
+
+def wanting(ledger: Ledger, outcome: Outcome) -> list[Wanting]:
+    """Return the later RUNs that fail once the cache of ``outcome`` is not in its layer any more."""
+    found: dict[int, Wanting] = {}
+    for layers in followers(ledger, outcome.layer):
+        for layer in layers:
+            if _follow(ledger, outcome.fill, layer, found):
+                break
+    return list(found.values())
+
+
+def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting]) -> bool:
+    """Note what ``layer`` wants; return True when nothing behind it depends on the cache of ``fill`` any more."""
+    present = False
+    for event in layer.events:
+        if isinstance(event, (Clean, Remove)) and empties(event, fill) and not present:
+            return True  # from here on it was gone before as well
+        if isinstance(event, Fill) and event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id:
+            present = True
+        if isinstance(event, Need) and event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id:
+            if not present:
+                cleans = any(
+                    isinstance(other, (Clean, Remove))
+                    and other.order > event.order
+                    and empties(other, fill)
+                    and other.guards <= event.guards
+                    for other in layer.events
+                )
+                found.setdefault(layer.instruction.span.start, Wanting(layer, event, cleans))
+            present = True
+    return any(
+        outcome.layer is layer
+        and outcome.state == "left"
+        and outcome.fill.recipe.id == fill.recipe.id
+        and outcome.fill.cache.id == fill.cache.id
+        for outcome in ledger.outcomes
+    )
+
+
+def unseen(ledger: Ledger, layer: Layer) -> int | None:
+    """Return the line of a later RUN, on the same chain, that runs something which could not be seen."""
+    for layers in followers(ledger, layer):
+        for other in layers:
+            for item in ledger.unresolved:
+                if other.instruction.line <= item.line <= other.instruction.end_line:
+                    return item.line
+    return None
+
+
+_OFFLINE = re.compile(r"(?<![\w-])(?:--(?:prefer-)?offline|--no-index|--no-network|--frozen-offline)\b")
+
+
+def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
+    """Return the line of a later command of the same manager that is told to work from its cache alone."""
+    text = ledger.dockerfile.text
+    for layers in followers(ledger, layer):
+        for other in layers:
+            for event in other.events:
+                if (
+                    isinstance(event, (Fill, Other, Need))
+                    and event.recipe.id == fill.recipe.id
+                    and _OFFLINE.search(text[event.span.start : event.span.end])
+                ):
+                    return ledger.source.position(event.span.start)[0]
+    return None
+
+
+# Folders that hold much besides a cache: who copies them does not ask for the cache.
+_BROAD = re.compile(r"/|/(?:root|home|usr|var|opt|etc|srv|app|tmp)|/home/[^/]+|/usr/local|/usr/lib|/var/(?:lib|cache)")
+
+
+def copier(ledger: Ledger, outcome: Outcome) -> int | None:
+    """Return the line of an instruction that takes the cache itself out of the stage of ``outcome``."""
+    index = outcome.layer.stage
+    paths = outcome.fill.paths
+    for other in ledger.stages:
+        for origin, sources, instruction in other.copies:
+            stages = {stage.stage.index for stage in ledger.chain(origin)}
+            if index in stages and any(_asks_for(source, paths) for source in sources):
+                return instruction.line
+        for instruction in other.stage.instructions:
+            for flag in instruction.flags:
+                if flag.name != "mount" or not flag.value:
+                    continue
+                fields = dict(part.partition("=")[::2] for part in flag.value.split(","))
+                origin_name = fields.get("from", "").lower()
+                if not origin_name:
+                    continue
+                source = fields.get("source", fields.get("src", "/"))
+                from_here = any(
+                    origin_name in (stage.stage.name, str(stage.stage.index))
+                    and index in {item.stage.index for item in ledger.chain(stage.stage.index)}
+                    for stage in ledger.stages
+                )
+                if from_here and _asks_for(source, paths):
+                    return instruction.line
+    return None
+
+
+def _asks_for(source: str, paths: tuple[str, ...]) -> bool:
+    source = source.rstrip("/") or "/"
+    if _BROAD.fullmatch(source):
+        return False
+    return any(below(path, source) or below(source, path.rpartition("/*")[0] or path) for path in paths)

@@ -1,0 +1,141 @@
+"""What a fix must know about the RUN it edits: its script, the shell that runs it, the user in force."""
+
+from __future__ import annotations
+
+import re
+
+from cleanroom import shell
+from cleanroom.events import Event, Remove
+from cleanroom.fixes.script import Place, Script
+from cleanroom.ledger import Layer, Ledger
+
+
+class DeclinedError(Exception):
+    """There is no edit that is right here; the message says why, for the author of the file."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"))
+
+
+class Site:
+    """The RUN of one layer. ``style`` is the gap between two commands that other RUNs of the file have."""
+
+    def __init__(self, ledger: Ledger, layer: Layer) -> None:
+        self.ledger = ledger
+        self.layer = layer
+        self.text = ledger.dockerfile.text
+        self._script: Script | None = None
+
+    @property
+    def line(self) -> int:
+        """The line the RUN starts on."""
+        return self.layer.instruction.line
+
+    def script(self) -> Script:
+        """Return the script of the RUN. Raises DeclinedError when it has none that could be edited."""
+        if self._script is not None:
+            return self._script
+        instruction = self.layer.instruction
+        if instruction.exec_form is not None:
+            raise DeclinedError(
+                "the RUN is in exec form (a JSON array): no shell runs it that could run another command"
+            )
+        if len(self.layer.scripts) != 1:
+            raise DeclinedError("another program than a shell reads this RUN")
+        mapped = self.layer.scripts[0]
+        document = bool(instruction.heredocs) and mapped is instruction.heredocs[0].body
+        argv = self.shell()
+        errexit = _started_with_e(argv)
+        if document:
+            flags = instruction.arguments.text.partition("\n")[0].split()[1:]
+            first_line = mapped.text.partition("\n")[0]
+            if first_line.startswith("#!"):
+                flags = first_line[2:].split()
+            if flags:
+                argv = [word for word in flags if not word.endswith("/env") and word != "-S"]
+                errexit = _started_with_e(argv)
+        self.zsh = any(word.rpartition("/")[2] == "zsh" for word in argv)
+        try:
+            self._script = Script(self.text, mapped, document=document, escape=instruction.escape, errexit=errexit)
+        except shell.ShellError as error:
+            raise DeclinedError(f"the shell script cannot be read: {error.message}") from None
+        if not self._script.statements:
+            raise DeclinedError("the RUN has no command")
+        return self._script
+
+    def shell(self) -> list[str]:
+        """Return the command line of the shell in force. Raises DeclinedError when we cannot write for it."""
+        argv = ["/bin/sh", "-c"]
+        for stage in self.ledger.chain(self.layer.stage):
+            for instruction in stage.stage.instructions:
+                if (
+                    stage.stage.index == self.layer.stage
+                    and instruction.span.start >= self.layer.instruction.span.start
+                ):
+                    break
+                if instruction.keyword == "SHELL" and instruction.exec_form:
+                    argv = [word.text for word in instruction.exec_form]
+        names = [word.rpartition("/")[2] for word in argv]
+        if not set(names) & _SHELLS and names[:1] != ["busybox"]:
+            raise DeclinedError(f"the shell {argv[0]} is not one that we can write for")
+        return argv
+
+    def place(self, event: Event) -> Place:
+        """Return the link of the script in which the command of ``event`` stands. Raises DeclinedError."""
+        place = self.script().locate(event.span)
+        if place is None:
+            raise DeclinedError("the command does not stand in the text of this RUN")
+        return place
+
+    def last_use(self, recipe: str) -> Place:
+        """Return the last link with a command of a manager. Raises DeclinedError."""
+        return max(
+            self.place(event)
+            for event in self.layer.events
+            if not isinstance(event, Remove) and event.recipe.id == recipe
+        )
+
+    def is_root(self) -> bool | None:
+        """Tell whether root runs the RUN; None when that is not known, since the base image may have its own user."""
+        user = self.layer.user.partition(":")[0]
+        if user not in ("root", "0"):
+            return False
+        stages = self.ledger.chain(self.layer.stage)
+        told = any(
+            instruction.keyword == "USER"
+            for stage in stages
+            for instruction in stage.stage.instructions
+            if instruction.span.start < self.layer.instruction.span.start
+        )
+        known = bool(self.layer.base.user) or bool(self.layer.base.family)
+        return True if told or known else None
+
+    def style(self) -> str:
+        """Return the gap between two commands that the nearest other RUN has which is broken over lines."""
+        stage = self.ledger.stages[self.layer.stage]
+        here = self.layer.instruction.span.start
+        others = sorted(
+            (other for other in stage.layers if other is not self.layer),
+            key=lambda other: abs(other.instruction.span.start - here),
+        )
+        for other in others[:8]:
+            text = self.text[other.instruction.span.start : other.instruction.span.end]
+            match = _BROKEN_GAP.search(text)
+            if match and not other.instruction.heredocs:
+                return match[0]
+        return ""
+
+
+_BROKEN_GAP = re.compile(r"[ \t]*(?:&&[ \t]*[\\`]\r?\n[ \t]*|[\\`]\r?\n[ \t]*&&[ \t]*)")
+
+
+def _started_with_e(argv: list[str]) -> bool:
+    return any(
+        re.fullmatch(r"-[a-zA-Z]*e[a-zA-Z]*", word) or (word == "errexit" and argv[index - 1].endswith("o"))
+        for index, word in enumerate(argv)
+        if index
+    )
