@@ -2,6 +2,10 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("cleanroom", deadline=None)  # the machine may be busy
+settings.load_profile("cleanroom")
 
 SHARED = Path(__file__).parents[1].parent / "shared"
 
