@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
+
+from cleanroom.records import dataclass, field
 
 if TYPE_CHECKING:
     import tree_sitter

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
 
 from cleanroom import dockerfile as reader
 from cleanroom.dockerfile import Dockerfile, DockerfileError
 from cleanroom.findings import Finding, Problem, Report
 from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
+from cleanroom.records import dataclass, replace
 from cleanroom.rules import Rule, all_rules
 from cleanroom.text import Source, Span
 

@@ -10,9 +10,9 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from itertools import pairwise
 
+from cleanroom.records import dataclass, field
 from cleanroom.text import MappedText, Span
 
 KEYWORDS = (

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from cleanroom import shell
 from cleanroom.facts import applies, home_of
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, braces, escape, plain
 from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Program, Recipe, Use
+from cleanroom.records import dataclass, field
 from cleanroom.text import MappedText, Span
 
 Guards = frozenset[tuple[str, bool]]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from cleanroom.records import dataclass
 from cleanroom.text import Edit, Span
 
 SEVERITIES = ("info", "warning", "error")  # rising

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import replace
 
 from cleanroom import shell
 from cleanroom.check import findings, read, with_fix
@@ -16,6 +15,7 @@ from cleanroom.dockerfile import Instruction
 from cleanroom.findings import Declined, Finding, Fix, Fixed, Problem
 from cleanroom.ledger import Ledger
 from cleanroom.library import Library, load
+from cleanroom.records import replace
 from cleanroom.text import Edit, Source, apply
 
 _PASSES = 50  # each mends something: this is far over what a file has in one place

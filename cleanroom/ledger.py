@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
 
 from cleanroom import dockerfile as reader
 from cleanroom.dockerfile import Dockerfile, Instruction, Stage
@@ -16,6 +15,7 @@ from cleanroom.findings import Unresolved
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, covers, escape
 from cleanroom.recipe import Base
+from cleanroom.records import dataclass, field
 from cleanroom.text import MappedText, Source, Span
 
 

@@ -15,7 +15,6 @@ import re
 import typing
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType, UnionType
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
@@ -23,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 import yaml
 
 from cleanroom.recipe import Base, Recipe
+from cleanroom.records import dataclass
 from cleanroom.text import Source
 
 if TYPE_CHECKING:

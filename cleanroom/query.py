@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from cleanroom.facts import applies, home_of, remedy_text
 from cleanroom.library import Library
 from cleanroom.recipe import Recipe
+from cleanroom.records import dataclass
 
 
 class NoRemedy(ValueError):  # noqa: N818 - public name

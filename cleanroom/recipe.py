@@ -16,8 +16,9 @@ describes the same fields for the person who writes them. Terms:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+from cleanroom.records import dataclass, field
 
 NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 

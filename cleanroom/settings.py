@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from cleanroom.findings import SEVERITIES
+from cleanroom.records import dataclass
 from cleanroom.suggest import did_you_mean
 
 PREFERENCES = ("clean", "prevent", "mount")

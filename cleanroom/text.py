@@ -9,7 +9,8 @@ import difflib
 import io
 from bisect import bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from cleanroom.records import dataclass
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -6,7 +6,6 @@ import functools
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, lookup, verbose_option
 from cleanroom.feeds import text as text_feed
 from cleanroom.findings import SEVERITIES, Problem, Report
 from cleanroom.patterns import Patterns
+from cleanroom.records import dataclass, field, replace
 from cleanroom.settings import Settings, SettingsError, find
 
 if TYPE_CHECKING:

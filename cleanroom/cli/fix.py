@@ -7,7 +7,6 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -17,6 +16,7 @@ from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, verbose_option
 from cleanroom.cli.check import files_and_settings, script_reader
 from cleanroom.feeds import text as text_feed
 from cleanroom.findings import Fixed
+from cleanroom.records import dataclass
 from cleanroom.settings import PREFERENCES, Settings
 
 

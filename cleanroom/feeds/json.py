@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 
 import cleanroom
 from cleanroom.findings import Finding, Fix, Problem, Report
+from cleanroom.records import dataclass
 from cleanroom.text import Source
 
 SCHEMA = "cleanroom/findings/1"

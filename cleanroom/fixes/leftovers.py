@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from cleanroom.events import Clean, Fill, Need, Remove
 from cleanroom.facts import applies
@@ -16,6 +15,7 @@ from cleanroom.fixes.remedies import Plan
 from cleanroom.ledger import Ledger, Outcome, empties
 from cleanroom.paths import below
 from cleanroom.recipe import Remedy
+from cleanroom.records import replace
 from cleanroom.rules.leftovers import shipped
 from cleanroom.text import Edit, Span
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from cleanroom.events import Clean, Fill, Need, Other, Remove
 from cleanroom.ledger import Layer, Ledger, Outcome, empties
 from cleanroom.paths import below
+from cleanroom.records import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from cleanroom import shell
 from cleanroom.dockerfile import assignments
@@ -13,6 +12,7 @@ from cleanroom.fixes.script import Place
 from cleanroom.ledger import Outcome, empties
 from cleanroom.paths import UNKNOWN, below, covers
 from cleanroom.recipe import Recipe, Remedy
+from cleanroom.records import dataclass
 from cleanroom.text import Edit, MappedText, Span
 
 

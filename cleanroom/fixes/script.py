@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from cleanroom import shell
 from cleanroom.events import TESTS
+from cleanroom.records import dataclass
 from cleanroom.text import Edit, MappedText, Span
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from cleanroom.facts import applies, remedy_text
 from cleanroom.findings import Advice, Finding
 from cleanroom.ledger import Layer, Ledger
 from cleanroom.recipe import Cache, Recipe
+from cleanroom.records import dataclass
 from cleanroom.text import Span
 
 

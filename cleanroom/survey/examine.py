@@ -6,7 +6,6 @@ It is one call over a batch, so that a process pool, Dask, Spark's ``mapInArrow`
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import pyarrow as pa
 
@@ -17,6 +16,7 @@ from cleanroom.events import Clean, Remove
 from cleanroom.findings import Finding
 from cleanroom.ledger import Ledger, Outcome, build, empties
 from cleanroom.library import load
+from cleanroom.records import dataclass
 
 FILES = pa.schema(
     [

@@ -5,10 +5,10 @@ from __future__ import annotations
 import html
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cleanroom.records import dataclass
 from cleanroom.survey.store import TABLES, write_atomically
 
 _LEFT = "outcome IN ('left', 'late', 'early')"

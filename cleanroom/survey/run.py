@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
-from dataclasses import dataclass
 
 import pyarrow as pa
 
+from cleanroom.records import dataclass
 from cleanroom.survey.examine import Examined, content_hash, examine, unread
 from cleanroom.survey.sources import Place, Source
 from cleanroom.survey.store import Store, place_key

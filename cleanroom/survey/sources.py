@@ -8,12 +8,12 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
 from cleanroom.discover import VERSION_CONTROL, is_dockerfile
+from cleanroom.records import dataclass, field
 
 LARGEST = 16 << 20  # bytes; what is larger is no Dockerfile that someone wrote
 _ROWS = 512  # of a table, read at once
