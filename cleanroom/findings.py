@@ -102,3 +102,12 @@ class Report:
     findings: tuple[Finding, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
     errors: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file that was checked: its path as it was given, with ``/``, its text, and what was found."""
+
+    path: str
+    text: str
+    report: Report

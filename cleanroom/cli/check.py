@@ -13,8 +13,10 @@ import click
 
 from cleanroom import batch, discover
 from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, lookup, verbose_option
+from cleanroom.feeds import FEEDS
 from cleanroom.feeds import text as text_feed
-from cleanroom.findings import SEVERITIES, Problem, Report
+from cleanroom.files import write_atomically
+from cleanroom.findings import SEVERITIES, Checked, Problem, Report
 from cleanroom.patterns import Patterns
 from cleanroom.records import dataclass, field, replace
 from cleanroom.settings import Settings, SettingsError, find
@@ -33,7 +35,8 @@ class _Job:
     path: str
     settings: Settings
     context: str | None  # the folder of the build context
-    form: str
+    form: str  # that is printed; "" where none is as the file is checked
+    kept: bool  # the report is wanted whole, for a feed
     colour: bool
     width: int
     verbose: bool
@@ -45,6 +48,7 @@ class _Outcome:
 
     text: str
     rows: Rows | None  # for the JSON document
+    checked: Checked | None  # for feeds
     remarks: tuple[str, ...]  # for stderr
     severities: tuple[str, ...]  # of each finding
     fails: bool  # a finding at or over fail-on
@@ -54,7 +58,22 @@ class _Outcome:
 
 @click.command(short_help="Find what package managers leave behind.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print findings.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(("text", *FEEDS)),
+    default="text",
+    metavar="FORMAT",
+    help=f"How to print findings: text, {', '.join(FEEDS)}. [default: text]",
+)
+@click.option(
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="FORMAT:FILE",
+    callback=lambda _context, _option, values: tuple(map(_output, values)),
+    help="Write findings in another format to a file, beside what is printed. May be repeated.",
+)
 @click.option(
     "--select",
     multiple=True,
@@ -78,6 +97,7 @@ class _Outcome:
 def command(
     paths: tuple[str, ...],
     form: str,
+    outputs: tuple[tuple[str, str], ...],
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
@@ -96,22 +116,30 @@ def command(
     width = _terminal_width() if sys.stdout.isatty() else _WIDTH
     verbose = is_verbose()
 
+    printed = form if form in ("text", "json") else ""
+    kept = bool(outputs) or not printed
     files, in_trouble = files_and_settings(paths, exclude, given, context)
-    jobs = [_Job(file, settings, folder, form, colour, width, verbose) for file, settings, folder in files]
+    jobs = [_Job(file, settings, folder, printed, kept, colour, width, verbose) for file, settings, folder in files]
 
     totals = _Totals()
     outcomes = _show_progress(batch.run(_check, jobs, _lost), len(jobs))
     outcomes = totals.follow(outcomes)
+    checked: list[Checked] = []
     if form == "json":
         from cleanroom.feeds.json import document
 
-        for piece in document(outcome.rows for outcome in outcomes if outcome.rows):
+        for piece in document(outcome.rows for outcome in _collect(outcomes, checked) if outcome.rows):
             click.echo(piece, nl=False)
     else:
-        for outcome in outcomes:
+        for outcome in _collect(outcomes, checked):
             click.echo(outcome.text, nl=False, color=colour)
-        if totals.files:
+        if not printed:
+            for piece in FEEDS[form].render(checked):
+                click.echo(piece, nl=False)
+        elif totals.files:
             _remark(text_feed.summary(totals.severities, totals.files, totals.files_with_findings))
+    for name, file in outputs:
+        _write(name, file, checked, width)
     if in_trouble or totals.in_trouble:
         return TROUBLE
     return FINDINGS if totals.fails else 0
@@ -149,6 +177,40 @@ def files_and_settings(
 def script_reader(context: str | None) -> Callable[[str], str | None] | None:
     """Return what reads scripts from a build context, None when there is none."""
     return None if context is None else functools.partial(_read_script, context)
+
+
+def _output(value: str) -> tuple[str, str]:
+    """Return the format and the file of ``FORMAT:FILE``. Raises BadParameter."""
+    from cleanroom.suggest import did_you_mean
+
+    name, _, file = value.partition(":")
+    if not file:
+        raise click.BadParameter(f"{value!r} is not FORMAT:FILE, such as sarif:cleanroom.sarif")
+    if name not in ("text", *FEEDS):
+        known = ("text", *FEEDS)
+        raise click.BadParameter(f"no format {name!r}{did_you_mean(name, known)} (there are: {', '.join(known)})")
+    return name, file
+
+
+def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_Outcome]:
+    """Pass the outcomes on, and keep what feeds need of them."""
+    for outcome in outcomes:
+        if outcome.checked is not None:
+            checked.append(outcome.checked)
+        yield outcome
+
+
+def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None:
+    """Write a feed to a file, whole or not at all."""
+    pieces: Iterable[str]
+    if name == "text":
+        pieces = (text_feed.render(one.path, one.text, one.report, colour=False, width=width) for one in checked)
+    else:
+        pieces = FEEDS[name].render(checked)
+    try:
+        write_atomically(Path(file), "".join(pieces))
+    except OSError as error:
+        raise click.ClickException(f"--output: {file}: {discover.describe(error)}") from None
 
 
 @dataclass(slots=True)
@@ -256,6 +318,7 @@ def _check(job: _Job) -> _Outcome:
     return _Outcome(
         text_feed.render(job.path, text, report, colour=job.colour, width=job.width) if job.form == "text" else "",
         _rows(job, text, report),
+        _checked(job, text, report),
         tuple(remarks),
         tuple(finding.severity for finding in report.findings),
         fails=any(SEVERITIES.index(finding.severity) >= threshold for finding in report.findings),
@@ -271,15 +334,28 @@ def _rows(job: _Job, text: str, report: Report) -> Rows | None:
     return rows(job.path, text, report)
 
 
+def _checked(job: _Job, text: str, report: Report) -> Checked | None:
+    return Checked(job.path.replace("\\", "/"), text, report) if job.kept else None
+
+
 def _lost(job: _Job) -> _Outcome:
     return _unread(job, "the process that read this file died")
 
 
 def _unread(job: _Job, message: str, *details: str) -> _Outcome:
     """Return the outcome of a file that could not be checked."""
-    rows = _rows(job, "", Report(errors=(Problem(1, 1, message),)))
+    report = Report(errors=(Problem(1, 1, message),))
     remarks = (f"{job.path}: error: {message}", *details)
-    return _Outcome("", rows, remarks, (), fails=False, in_trouble=True, was_read=False)
+    return _Outcome(
+        "",
+        _rows(job, "", report),
+        _checked(job, "", report),
+        remarks,
+        (),
+        fails=False,
+        in_trouble=True,
+        was_read=False,
+    )
 
 
 def _read_script(context: str, path: str) -> str | None:

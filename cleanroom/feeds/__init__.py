@@ -1,1 +1,41 @@
-"""Outputs: findings as text for people, and as JSON for other tools."""
+"""Feeds: findings in the formats that people, tools and code hosts read. One file a format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib import import_module
+
+from cleanroom.findings import Checked
+from cleanroom.records import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A format for findings. ``render`` yields the document in pieces; it may hold the files until the last."""
+
+    name: str  # as after --format
+    summary: str
+    render: Callable[[Iterable[Checked]], Iterator[str]]
+
+
+def _load_when_used(module: str) -> Callable[[Iterable[Checked]], Iterator[str]]:
+    def render(files: Iterable[Checked]) -> Iterator[str]:
+        pieces: Iterator[str] = import_module(f"cleanroom.feeds.{module}").render(files)
+        return pieces
+
+    return render
+
+
+_SUMMARIES = {
+    "json": "all there is, by the schema cleanroom/findings/1",
+    "sarif": "SARIF 2.1.0, for code scanning and editors, with fixes",
+    "github": "workflow commands, which GitHub shows at the lines of a pull request",
+    "gitlab": "GitLab's Code Quality report",
+    "checkstyle": "Checkstyle's XML",
+    "junit": "JUnit's XML: a test a finding",
+    "rdjson": "reviewdog's format, with suggestions",
+    "hadolint": "hadolint's JSON, with its codes where it has a rule for the same",
+    "markdown": "a comment for a pull request",
+}
+
+FEEDS: Mapping[str, Feed] = {name: Feed(name, summary, _load_when_used(name)) for name, summary in _SUMMARIES.items()}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 import cleanroom
-from cleanroom.findings import Finding, Fix, Problem, Report
+from cleanroom.findings import Checked, Finding, Fix, Problem, Report
 from cleanroom.records import dataclass
 from cleanroom.text import Source
 
@@ -31,6 +31,11 @@ def rows(file: str, text: str, report: Report) -> Rows:
         tuple(json.dumps({"file": file, "line": item.line, "reason": item.reason}) for item in report.unresolved),
         tuple(json.dumps(_error(file, problem)) for problem in report.errors),
     )
+
+
+def render(files: Iterable[Checked]) -> Iterator[str]:
+    """Yield the document of files that were checked, in pieces."""
+    return document(rows(checked.path, checked.text, checked.report) for checked in files)
 
 
 def document(files: Iterable[Rows]) -> Iterator[str]:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from cleanroom.files import write_atomically
 from cleanroom.records import dataclass
-from cleanroom.survey.store import TABLES, write_atomically
+from cleanroom.survey.store import TABLES
 
 _LEFT = "outcome IN ('left', 'late', 'early')"
 

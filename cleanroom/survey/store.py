@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cleanroom.files import write_atomically
 from cleanroom.library import Library
 from cleanroom.survey.examine import FILES, FINDINGS, INSTALLS, Examined
 from cleanroom.survey.sources import Place
@@ -184,13 +185,6 @@ def fingerprint(library: Library) -> str:
 
     whole = repr((cleanroom.__version__, library.recipes()))
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
-
-
-def write_atomically(file: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    unfinished.write_bytes(data)
-    unfinished.replace(file)
 
 
 def _write_table(file: Path, table: Any) -> None:

@@ -1,0 +1,42 @@
+"""Names for findings that stay when lines move: by file, rule, cache and command, not by line."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator
+
+from cleanroom.findings import Checked, Finding
+
+
+def fingerprinted(checked: Checked) -> Iterator[tuple[Finding, str]]:
+    """Yield each finding with its fingerprint, 32 hexadecimal digits.
+
+    Lines above it do not change it, nor does white space within the command; another command does. Equal commands in
+    one file are told apart by their number.
+    """
+    seen: Counter[tuple[str, ...]] = Counter()
+    for finding in checked.report.findings:
+        command = " ".join(checked.text[finding.span.start : finding.span.end].replace("\\\n", " ").split())
+        key = (checked.path, finding.rule, finding.manager, finding.cache, command)
+        seen[key] += 1
+        whole = "\0".join((*key, str(seen[key])))
+        yield finding, hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def label(finding: Finding) -> str:
+    """Return how a finding is named in a line: ``left-behind[apt.lists]``."""
+    about = ".".join(part for part in (finding.manager, finding.cache) if part)
+    return f"{finding.rule}[{about}]" if about else finding.rule
+
+
+def advice(finding: Finding) -> str:
+    """Return the message with what mends it, in one paragraph, for formats that have no place of their own for that."""
+    message = finding.message
+    if finding.remedies:
+        remedy = finding.remedies[0]
+        how = {"clean": "add at the end of this RUN", "mount": "add to this RUN"}.get(remedy.kind)
+        if how is None:
+            how = "add to this command" if remedy.text.startswith("-") else "add"
+        message += f" ({how}: {remedy.text})"
+    return message
