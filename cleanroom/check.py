@@ -59,7 +59,9 @@ def read(
 
 def findings(ledger: Ledger, select: Collection[str], ignore: Collection[str], prefer: str) -> list[Finding]:
     """Return what the rules find, without what is ignored or not asked for, in the order of its place."""
-    found = [finding for rule in RULES.values() for finding in rule.find(ledger)]
+    asked = {selector.partition("[")[0] for selector in select}
+    rules = [rule for rule in RULES.values() if rule.default or rule.name in asked]
+    found = [finding for rule in rules for finding in rule.find(ledger)]
     kept = list(_unignored(found, ledger.dockerfile, ledger.source))
     kept = [finding for finding in kept if _wanted(finding, select, ignore)]
     if prefer:

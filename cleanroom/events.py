@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from types import MappingProxyType
 
 from cleanroom import shell
 from cleanroom.facts import applies, home_of
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, braces, escape, plain
-from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Program, Recipe, Use
-from cleanroom.records import dataclass, field
+from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Program, Recipe, Use
+from cleanroom.records import dataclass, field, replace
 from cleanroom.text import MappedText, Span
 
 Guards = frozenset[tuple[str, bool]]
@@ -94,7 +96,21 @@ class Need:
     nested: bool = False
 
 
-Event = Fill | Clean | Remove | Other | Need
+@dataclass(slots=True)
+class Surplus:
+    """A command that installs what nothing needs at run time, as the ``lean`` option says."""
+
+    recipe: Recipe
+    lean: Lean
+    span: Span
+    guards: Guards
+    order: int
+    removed: bool = False  # a later command of the same RUN takes it out again
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+Event = Fill | Clean | Remove | Other | Need | Surplus
 
 
 @dataclass(slots=True)
@@ -108,6 +124,8 @@ class State:
     workdir: str = "/"
     homes: dict[str, str] = field(default_factory=dict)
     settings: set[tuple[str, str]] = field(default_factory=set)  # (recipe id, cache id) prevented by configuration
+    stored: dict[tuple[str, str], str] = field(default_factory=dict)  # (recipe id, setting) -> its value
+    lean: set[tuple[str, str]] = field(default_factory=set)  # (recipe id, lean id) turned on by configuration
     removed_files: set[str] = field(default_factory=set)
     copied: list[tuple[str, str]] = field(default_factory=list)  # (path in the context, path in the image)
     bash: bool = False  # the SHELL is bash
@@ -122,10 +140,16 @@ class State:
             self.workdir,
             dict(self.homes),
             set(self.settings),
+            dict(self.stored),
+            set(self.lean),
             set(self.removed_files),
             list(self.copied),
             self.bash,
         )
+
+    def tell_version(self, manager: str, version: str) -> None:
+        """Note the version of a manager, as the Dockerfile tells it."""
+        self.base = replace(self.base, versions=MappingProxyType({**self.base.versions, manager: version}))
 
     def home(self, user: str | None = None) -> str:
         """Return the home of the user in force, ``~`` when it is not known."""
@@ -526,6 +550,8 @@ class Walker:
                 index = words.index("-m") + 1
                 found = self.library.module(words[index]) if index < len(words) else None
                 rest = rest[index + 1 :]
+            if found is not None and found[0].shell:
+                return False  # its commands are not of a shell that is read here
             if found is not None:
                 self.manager(*found, rest, span, guards, inline, sudo=sudo)
             elif "/" in name and (name.endswith(".sh") or self.is_copied(name)):
@@ -734,6 +760,7 @@ class Walker:
             return
         path = plain(self.resolve(escape(target)))
         self.state.removed_files.discard(path)
+        tell_versions(self.library, self.state, path)
         configure(self.library, self.state, path, text, self.home())
 
     # -- managers ------------------------------------------------------------------------------------------------
@@ -758,26 +785,50 @@ class Walker:
                 index += 2 if words[index] in program.options_with_value else 1
             self.invoke(rest[index:], None, span, guards, inline, sudo=sudo)
             return
+        if "" in program.runs and operands and self.library.program(operands[0]):
+            self.invoke(rest[words.index(operands[0]) :], None, span, guards, inline, sudo=sudo)
+            return
         environment: dict[str, str | None] = {}
         if not sudo or "-E" in words:
             environment = {name: self.variables[name] for name in self.exported if name in self.variables}
         environment.update(inline)
         home = self.state.home("root") if sudo else (environment.get("HOME") or self.home())
+        folder = next(
+            (
+                absolute(option.partition("=")[2], self.cwd)
+                for option in options
+                if option.partition("=")[0] in program.folder_options
+            ),
+            self.cwd,
+        )
+        for sign in recipe.signs:
+            if sign.use and matches(sign.use, recipe, program, operands, options, self.state.base):
+                self.state.tell_version(recipe.id, sign.version)
         base = self.state.base
 
         def uses(use: Use) -> bool | None:
             return matches(use, recipe, program, operands, options, base)
 
-        def places(cache: Cache) -> tuple[str, ...]:
-            return cache_paths(recipe, cache, environment, options, home, base, self.cwd)
+        def has(option: str) -> bool:
+            return has_option(options, option, single_dash=program.single_dash)
 
+        def places(cache: Cache) -> tuple[str, ...]:
+            return cache_paths(recipe, cache, environment, options, home, base, folder, self.state.stored)
+
+        line = " ".join(operands)
+        for setting in recipe.settings:
+            for words_before in setting.set_by:
+                if line.startswith(words_before) and (given := line[len(words_before) :].lstrip(" =")):
+                    self.state.stored[recipe.id, setting.name] = absolute(given, folder)
+            if any(line.startswith(words_before) for words_before in setting.unset_by):
+                self.state.stored.pop((recipe.id, setting.name), None)
         verb = " ".join(operands[:1])
         prevented: dict[str, str] = {}
         for prevention in recipe.preventions:
             by = ""
             if prevention.option:
                 asked = prevention.use is None or uses(prevention.use)
-                if asked and has_option(options, prevention.option):
+                if asked and has(prevention.option):
                     by = prevention.option
             elif prevention.variable:
                 value = environment.get(prevention.variable, "")
@@ -785,8 +836,8 @@ class Walker:
                     by = "?"
                 elif value and (not prevention.values or value.lower() in prevention.values):
                     by = f"{prevention.variable}={value}"
-            elif prevention.setting and " ".join(operands).startswith(prevention.setting):
-                value = " ".join(operands)[len(prevention.setting) :].strip(" =").lower()
+            elif prevention.setting and line.startswith(prevention.setting):
+                value = line[len(prevention.setting) :].strip(" =").lower()
                 if not prevention.values or value in prevention.values:
                     self.state.settings.update((recipe.id, cache) for cache in prevention.caches)
             if by:
@@ -817,9 +868,40 @@ class Walker:
         for cache in recipe.caches:
             if any(uses(use) for use in cache.filled_by):
                 filled = True
-                self.emit(Fill(recipe, cache, places(cache), span, guards, 0, verb, prevented.get(cache.id, ""), sudo))
+                paths = places(cache)
+                by = prevented.get(cache.id, "")
+                if not by and paths and all(path.startswith("/dev/") for path in paths):
+                    by = paths[0]  # the build engine mounts /dev, so that it is in no layer
+                self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo))
         if not filled:
             self.emit(Other(recipe, verb, 0, span))
+        self.surplus(recipe, uses, has, environment, span, guards)
+
+    def surplus(
+        self,
+        recipe: Recipe,
+        uses: Callable[[Use], bool | None],
+        has: Callable[[str], bool],
+        environment: Mapping[str, str | None],
+        span: Span,
+        guards: Guards,
+    ) -> None:
+        """Tell what a command installs that the manager could leave out, or take out again what one before it did."""
+        for lean in recipe.lean:
+            if any(uses(use) for use in lean.removed_by):
+                for event in self.events:
+                    if isinstance(event, Surplus) and event.lean is lean:
+                        event.removed = True
+            if not uses(lean.use) or any(map(has, lean.options)):
+                continue
+            values = {name: environment.get(name, "") for name in lean.variables}
+            if any(
+                value is None or UNKNOWN in value or value.lower() in lean.variables[name]
+                for name, value in values.items()
+            ):
+                continue
+            if (recipe.id, lean.id) not in self.state.lean:
+                self.emit(Surplus(recipe, lean, span, guards, 0))
 
     def is_removed(self, path: str) -> bool:
         """Tell whether the build removed a file of the base image."""
@@ -921,15 +1003,34 @@ class Walker:
 
 
 def configure(library: Library, state: State, path: str, text: str, home: str) -> None:
-    """Note in ``state`` which caches the file ``path`` with this ``text`` prevents."""
-    from fnmatch import fnmatchcase
+    """Note in ``state`` what the file ``path`` with this ``text`` says: caches prevented or moved, less installed."""
+    folder, _, name = path.rpartition("/")
+
+    def is_meant(file: str) -> bool:
+        if file.startswith("./"):
+            return fnmatchcase(name, file[2:])
+        return fnmatchcase(path, home + file[1:] if file.startswith("~") else file)
 
     for recipe in library.recipes():
         for prevention in recipe.preventions:
-            for file in prevention.files:
-                wanted = home + file[1:] if file.startswith("~") else file
-                if fnmatchcase(path, wanted) and re.search(prevention.pattern, text):
-                    state.settings.update((recipe.id, cache) for cache in prevention.caches)
+            if any(map(is_meant, prevention.files)) and re.search(prevention.pattern, text):
+                state.settings.update((recipe.id, cache) for cache in prevention.caches)
+        for lean in recipe.lean:
+            if any(map(is_meant, lean.files)) and re.search(lean.pattern, text):
+                state.lean.add((recipe.id, lean.id))
+        for setting in recipe.settings:
+            if any(map(is_meant, setting.files)) and (match := re.search(setting.pattern, text)):
+                value = match[1].strip().strip("\"'")
+                state.stored[recipe.id, setting.name] = UNKNOWN if "$" in value else absolute(value, folder)
+
+
+def tell_versions(library: Library, state: State, path: str) -> None:
+    """Note in ``state`` which versions a file that is now at ``path`` tells of."""
+    name = path.rstrip("/").rpartition("/")[2]
+    for recipe in library.recipes():
+        for sign in recipe.signs:
+            if any(fnmatchcase(name, file) for file in sign.files):
+                state.tell_version(recipe.id, sign.version)
 
 
 def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | None]]:
@@ -955,7 +1056,11 @@ def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | N
 
 
 def split_options(words: list[str], program: Program) -> tuple[list[str], list[str]]:
-    """Return the operands (verb first) and the options of a command line; options keep their value as ``-o=value``."""
+    """Return the operands (verb first) and the options of a command line.
+
+    Options keep their value as ``-o=value``, also where it stands in their word (``-ofile``) or behind a cluster
+    (``-yo file``).
+    """
     operands: list[str] = []
     options: list[str] = []
     index = 0
@@ -965,23 +1070,40 @@ def split_options(words: list[str], program: Program) -> tuple[list[str], list[s
         if word == "--":
             operands += words[index:]
             break
-        if word.startswith("-") and len(word) > 1:
-            if word in program.options_with_value and index < len(words):
-                word = f"{word}={words[index]}"
-                index += 1
-            options.append(word)
-        else:
+        if not word.startswith("-") or len(word) == 1:
             operands.append(word)
+            continue
+        if not (word in program.options_with_value or word.startswith("--") or program.single_dash):
+            for place, letter in enumerate(word[1:], 1):
+                if not letter.isalpha():
+                    break
+                if f"-{letter}" in program.options_with_value:
+                    if place > 1:
+                        options.append(word[:place])
+                    if place + 1 < len(word):
+                        options.append(f"-{letter}={word[place + 1 :].removeprefix('=')}")
+                        word = ""
+                    else:
+                        word = f"-{letter}"
+                    break
+            if not word:
+                continue
+        if word in program.options_with_value and index < len(words):
+            word = f"{word}={words[index]}"
+            index += 1
+        options.append(word)
     return operands, options
 
 
-def has_option(options: list[str], wanted: str) -> bool:
+def has_option(options: list[str], wanted: str, *, single_dash: bool = False) -> bool:
     """Tell whether one of ``options`` is ``wanted``, also with a value or in a cluster of single letters."""
     for option in options:
         if option == wanted or option.startswith(f"{wanted}="):
             return True
-        if len(wanted) == 2 and option[0] == "-" and option[1:2] != "-" and wanted[1] in option.partition("=")[0][1:]:
-            return True
+        if len(wanted) == 2 and not single_dash and option[0] == "-" and option[1:2] != "-":
+            name, equals, _ = option.partition("=")
+            if wanted[1] in (name[1:2] if equals else name[1:]):
+                return True
     return False
 
 
@@ -992,18 +1114,29 @@ def matches(
     if use.programs and not set(use.programs) & set(program.names):
         return False
     for verb in use.verbs:
+        parts = verb.split()
+        behind = operands[max(len(parts), 1) :] if verb == "*" else operands[len(parts) :]
         if verb == "*" or (not verb and not operands):
             break
-        parts = verb.split()
-        if parts and operands[: len(parts)] == parts:
+        if parts and len(operands) >= len(parts) and all(map(_is_word, operands, parts)):
             break
     else:
         return False
-    if use.with_options and not any(has_option(options, option) for option in use.with_options):
+    if use.operands and bool(behind) != (use.operands == "some"):
         return False
-    if any(has_option(options, option) for option in use.without_options):
+
+    def has(option: str) -> bool:
+        return has_option(options, option, single_dash=program.single_dash)
+
+    if use.with_options and not any(map(has, use.with_options)):
+        return False
+    if not all(map(has, use.with_all_options)) or any(map(has, use.without_options)):
         return False
     return applies(use.versions, use.bases, base, recipe.id)
+
+
+def _is_word(word: str, wanted: str) -> bool:
+    return word == wanted or ("*" in wanted and fnmatchcase(word, wanted))
 
 
 def cache_paths(
@@ -1013,9 +1146,13 @@ def cache_paths(
     options: list[str],
     home: str,
     base: Base,
-    cwd: str = "/",
+    folder: str = "/",
+    stored: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> tuple[str, ...]:
-    """Return where a cache lies, or may lie when that depends on what is not known."""
+    """Return where a cache lies, or may lie when that depends on what is not known.
+
+    ``folder`` is where the command works, ``stored`` has the settings of managers.
+    """
     found: list[str] = []
     for candidate in cache.paths:
         holds = applies(candidate.versions, candidate.bases, base, recipe.id)
@@ -1023,25 +1160,30 @@ def cache_paths(
             continue
         path = candidate.path
         if path.startswith("<"):
-            option, _, tail = path[1:].partition(">")
-            values = [given.partition("=")[2] for given in options if given.startswith(f"{option}=")]
-            if not values:
+            name, _, tail = path[1:].partition(">")
+            if name.startswith("-"):
+                value = next(
+                    (given.partition("=")[2] for given in reversed(options) if given.startswith(f"{name}=")), ""
+                )
+            else:
+                value = stored.get((recipe.id, name), "")
+            if not value:
                 continue
-            path = absolute(values[-1] + tail, cwd)
+            path = value + tail
         elif path.startswith("$"):
             match = re.match(r"\$\{?(\w+)\}?", path)
-            name = match[1] if match else ""
-            value = environment.get(name, base.environment.get(name, ""))
-            if value == "":
+            variable = match[1] if match else ""
+            given = environment.get(variable, base.environment.get(variable, ""))
+            if given == "":
                 continue
-            path = (UNKNOWN if value is None else value) + path[len(match[0]) if match else 0 :]
-            if path.startswith("~"):
-                path = home + path[1:]
-        elif path.startswith("~"):
+            path = (UNKNOWN if given is None else given) + path[len(match[0]) if match else 0 :]
+        if path.startswith("~"):
             path = home + path[1:]
+        elif not path.startswith(UNKNOWN):
+            path = absolute(path, folder)
         if path not in found:
             found.append(path)
-        if holds and not candidate.path.startswith("?"):
+        if holds:
             break
     return tuple(found)
 

@@ -12,7 +12,7 @@ SEVERITIES = ("info", "warning", "error")  # rising
 class Advice:
     """A remedy made concrete for the place of a finding: ``text`` is what to write."""
 
-    kind: str  # clean, prevent, mount
+    kind: str  # clean, prevent, mount, lean
     text: str
 
 

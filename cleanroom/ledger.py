@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from cleanroom import dockerfile as reader
 from cleanroom.dockerfile import Dockerfile, Instruction, Stage
-from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure
+from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure, tell_versions
 from cleanroom.findings import Unresolved
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, covers, escape
@@ -246,11 +247,23 @@ class _Build:
                 state.copied.append((clean, place))
             state.copied.append((clean, f"{place.rstrip('/')}/{name}"))
             state.copied.append(("" if clean == "." else clean, f"{place.rstrip('/')}/"))
+            tell_versions(self.library, state, clean)
             for path in (place, f"{place.rstrip('/')}/{name}"):
-                if re.search(r"\.conf|npmrc|condarc|yum|dnf", path) and (text := self.read_file(clean)):
+                if self.is_telling(path) and (text := self.read_file(clean)):
                     configure(self.library, state, path, text, state.home())
+            for file in self.library.files():
+                # of a folder that is copied
+                if "*" not in file and (text := self.read_file(f"{'' if clean == '.' else clean + '/'}{file}")):
+                    tell_versions(self.library, state, file)
+                    configure(self.library, state, f"{place.rstrip('/')}/{file}", text, state.home())
         for heredoc in instruction.heredocs:
+            tell_versions(self.library, state, place)
             configure(self.library, state, place, heredoc.body.text, state.home())
+
+    def is_telling(self, path: str) -> bool:
+        """Tell whether a file of this name may say something of a manager."""
+        name = path.rpartition("/")[2]
+        return any(fnmatchcase(name, file) for file in self.library.files())
 
     def layer(self, instruction: Instruction, ledger: StageLedger, state: State) -> Layer:
         mounts = tuple(self.mounts(instruction, state))
@@ -391,9 +404,16 @@ def empties(event: Event, fill: Fill) -> bool | None:
         return True if True in verdicts else (None if None in verdicts else False)
     if isinstance(event, Clean):
         if event.recipe.id == fill.recipe.id:
-            return fill.cache.id in event.paths
+            return fill.cache.id in event.paths and _overlap(event.paths[fill.cache.id], fill.paths)
         return any(path in fill.paths and UNKNOWN not in path for paths in event.paths.values() for path in paths)
     return False
+
+
+def _overlap(ones: tuple[str, ...], others: tuple[str, ...]) -> bool | None:
+    """Tell whether two lists of possible places are of the same cache; None when that is not known."""
+    if set(ones) & set(others) or not ones or not others:
+        return True
+    return None if any(UNKNOWN in path or path.startswith("~") for path in (*ones, *others)) else False
 
 
 def _settle(ledger: Ledger, stage: StageLedger) -> None:

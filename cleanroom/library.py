@@ -33,6 +33,7 @@ class Library:
         self._exact: dict[str, tuple[Recipe, Program]] = {}
         self._globs: list[tuple[str, Recipe, Program]] = []
         self._modules: dict[str, tuple[Recipe, Program]] = {}
+        self._files: frozenset[str] | None = None
         self._base_cache: dict[str, Base] = {}
 
     def find(self, name: str) -> Recipe:
@@ -87,6 +88,18 @@ class Library:
         self.recipes()
         return self._modules.get(name)
 
+    def files(self) -> frozenset[str]:
+        """Return the base names (globs) of all files that tell something of a manager: configuration, signs."""
+        if self._files is None:
+            self._files = frozenset(
+                file.rpartition("/")[2]
+                for recipe in self.recipes()
+                for items in (recipe.preventions, recipe.settings, recipe.lean, recipe.signs)
+                for item in items
+                for file in item.files
+            )
+        return self._files
+
     def base(self, image: str) -> Base:
         """Return what is known of a base image: all entries that match, later ones over earlier ones."""
         if image not in self._base_cache:
@@ -100,7 +113,7 @@ class Library:
                     continue
                 if base.tags and not any(fnmatchcase(tag, glob) for glob in base.tags):
                     continue
-                for key in ("family", "sh", "user", "home"):
+                for key in ("family", "sh", "user", "uid", "home"):
                     if value := getattr(base, key):
                         merged[key] = value
                 merged["environment"] |= base.environment

@@ -554,6 +554,11 @@ def _did_you_mean(word: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
+_WAYS: Mapping[str, tuple[str, ...]] = {  # sections whose items say in one of several ways how they are told
+    "signs": ("files", "use"),
+    "settings": ("set_by", "files"),
+    "lean": ("options", "variables", "files"),
+}
 _REMEDY_FIELDS: Mapping[str, tuple[str, ...]] = {  # those that mean something for one kind only
     "clean": ("run",),
     "prevent": ("run", "option", "verbs", "variable", "value"),
@@ -565,6 +570,8 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong between the fields of one recipe. Values of a wrong shape are passed over."""
     yield from _unique(_select(recipe, "caches", "*", "id"), "cache")
     yield from _unique(_select(recipe, "hazards", "*", "id"), "hazard")
+    yield from _unique(_select(recipe, "settings", "*", "name"), "setting")
+    yield from _unique(_select(recipe, "lean", "*", "id"), "lean option")
     yield from _unique(_select(recipe, "programs", "*", "names", "*"), "program")
     yield from _unique([*_select(recipe, "id"), *_select(recipe, "aliases", "*")], "name")
 
@@ -576,8 +583,17 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
 
     programs = [value for _, value in _select(recipe, "programs", "*", "names", "*") if isinstance(value, str)]
     yield from _unknown(programs, "program", _select(recipe, "caches", "*", "filled_by", "*", "programs", "*"))
-    for section in ("cleanups", "preventions", "hazards"):
+    for section in ("signs", "cleanups", "preventions", "hazards", "lean"):
         yield from _unknown(programs, "program", _select(recipe, section, "*", "use", "programs", "*"))
+
+    settings = [value for _, value in _select(recipe, "settings", "*", "name") if isinstance(value, str)]
+    asked = _select(recipe, "caches", "*", "paths", "*", "path")
+    named = ((place, re.match(r"<(\w[\w.-]*)>", path)) for place, path in asked if isinstance(path, str))
+    yield from _unknown(settings, "setting", ((place, match[1]) for place, match in named if match))
+    for section, ways in _WAYS.items():
+        for place, item in _select(recipe, section, "*"):
+            if isinstance(item, dict) and not any(way in item for way in ways):
+                yield place, f"this needs at least one of {', '.join(ways)}"
 
     for place, prevention in _select(recipe, "preventions", "*"):
         if isinstance(prevention, dict):

@@ -71,15 +71,17 @@ def braces(pattern: str, limit: int = 256) -> list[str]:
 def covers(removed: str, path: str) -> bool | None:
     """Tell whether removing the pattern ``removed``, with all below it, empties ``path``; None when it may.
 
-    ``/a``, ``/a/b`` and ``/a/b/*`` empty ``/a/b``; ``/a/b/c`` does not. ``path`` may itself hold globs
-    (``/var/cache/apt/*.bin``): those that mean files of a folder.
+    ``/a``, ``/a/b`` and ``/a/b/*`` empty ``/a/b``; ``/a/b/c`` does not. ``path`` may itself hold globs: a last part
+    such as ``*.bin`` means files of a folder, one before it a folder of which there is one, such as that of a version.
     """
     removals = [part for part in removed.split("/") if part]
     parts = [part for part in path.split("/") if part]
     if not removals:
         return removed.startswith("/")
-    for removal, part in zip(removals, parts, strict=False):
+    for index, (removal, part) in enumerate(zip(removals, parts, strict=False)):
         if plain(removal) == part:
+            continue
+        if index < len(parts) - 1 and "*" in part and fnmatchcase(plain(removal), part):
             continue
         if UNKNOWN in removal or UNKNOWN in part:
             return None

@@ -8,6 +8,9 @@ describes the same fields for the person who writes them. Terms:
   the program without any word, ``*`` any.
 * *option*: a word that begins with ``-``. ``-y`` also matches inside a cluster (``-qy``); ``--setopt=keepcache=0``
   matches ``--setopt keepcache=0`` too; ``--cache`` matches ``--cache=x``.
+* *path*: begins with ``/``, ``~`` (the home of the user in force), ``$NAME`` (a variable of the environment),
+  ``<--option>`` (the value of that option of the command), ``<name>`` (the value of a setting of the recipe) or ``./``
+  (the folder that the command works in); any part of it may be a glob. A relative value is one of that folder.
 * *base*: a glob over the image a stage begins from (``debian:12*``, ``*/ubi8*``), or ``family:alpine``.
 * *versions*: a range of the manager's version such as ``>=3.0`` or ``>=5, <7``; what a base image carries is known
   from ``bases.yaml``. Where the version is not known, a fact with a range may or may not hold.
@@ -30,7 +33,9 @@ class Program:
     names: tuple[str, ...]  # globs over the base name: pip, pip3, pip3.*
     modules: tuple[str, ...] = ()  # python -m NAME
     options_with_value: tuple[str, ...] = ()  # options whose value is the next word: -o, --root
-    runs: tuple[str, ...] = ()  # verbs behind which another command stands: conda run -n x pip install y
+    runs: tuple[str, ...] = ()  # verbs behind which another command stands: conda run -n x pip install y; "": no verb
+    folder_options: tuple[str, ...] = ()  # options whose value is the folder it works in: npm --prefix
+    single_dash: bool = False  # long options begin with one dash (go build -modcacherw): -mo is not -m -o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,9 @@ class Use:
 
     verbs: tuple[str, ...]
     programs: tuple[str, ...] = ()  # only these of the recipe's programs (as named there)
+    operands: str = ""  # behind the verb: "some" or "none"; empty: either
     with_options: tuple[str, ...] = ()  # at least one of these
+    with_all_options: tuple[str, ...] = ()  # every one of these
     without_options: tuple[str, ...] = ()  # none of these
     versions: str = ""
     bases: tuple[str, ...] = ()
@@ -49,9 +56,8 @@ class Use:
 class CachePath:
     """A place of a cache.
 
-    ``~`` is the home of the user in force, ``$NAME`` a variable of the environment, a leading ``<--option>`` the value
-    of that option of the command. A path with a variable or option that is not set is passed over; of those left whose
-    range and bases hold, the first is where the cache is.
+    A path with a variable, option or setting that is not set is passed over; of those left whose range and bases hold,
+    the first is where the cache is.
     """
 
     path: str
@@ -81,7 +87,28 @@ class Cache:
     kept_out_by_file: str = ""  # a file of the base that empties it after each use (Debian's docker-clean)
     flat: bool = False  # holds files only: ``rm`` without ``-r`` empties it
     minor: bool = False  # too small to report on its own; shown by ``show`` and emptied with the others
+    linked: str = ""  # what its files are hard-linked with: removing them frees only what nothing else links
     typical: Typical | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """A value that the manager stores and reads later, such as the place of a cache; paths ask for it as ``<name>``."""
+
+    name: str
+    set_by: tuple[str, ...] = ()  # verbs before the value: "config set cache"
+    unset_by: tuple[str, ...] = ()  # verbs that forget it: "config delete cache"
+    files: tuple[str, ...] = ()  # configuration files that can say it
+    pattern: str = ""  # regular expression over what is written to the file; its first group is the value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sign:
+    """What in a Dockerfile tells the manager's version where the base image does not: a file or a command."""
+
+    version: str
+    files: tuple[str, ...] = ()  # globs over the base name of a file or folder that is copied in or written
+    use: Use | None = None  # a command line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +190,39 @@ class Keep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lean:
+    """A way to install less that nothing at run time needs: recommended packages, documentation, byte code.
+
+    The first option is the one advised, else the first value of the first variable, else ``text`` in the first file.
+    """
+
+    id: str
+    what: str  # what is left out
+    use: Use  # the command lines that could do with less
+    options: tuple[str, ...] = ()  # each of them does it
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # name -> values that do it
+    files: tuple[str, ...] = ()  # configuration files that can say it
+    pattern: str = ""  # regular expression over what is written to the file
+    text: str = ""  # what to write there
+    removed_by: tuple[Use, ...] = ()  # commands that take it out again, later in the same RUN
+    cost: str = ""  # what is lost
+    typical: Typical | None = None  # bytes less
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proof:
+    """How to measure the recipe with the real manager in a real build. Each text is a line of shell."""
+
+    base: str  # the image to begin from
+    setup: tuple[str, ...] = ()  # what to run before it, in a layer that is not measured
+    install: str  # what fills the caches
+    works: str  # exits 0 as long as what was installed works; calls something of it
+    again: str = ""  # a second install, which must work after the clean-up too
+    server: str = ""  # the registry on the loopback interface that it needs, by its name; empty: none
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
     """All that is known about one manager."""
 
@@ -172,13 +232,18 @@ class Recipe:
     homepage: str
     aliases: tuple[str, ...] = ()
     official_image: str = ""  # the image on which ``query`` answers when no other is named
+    shell: str = ""  # what its commands are written in: powershell, cmd; empty: a POSIX shell
     programs: tuple[Program, ...]
+    signs: tuple[Sign, ...] = ()
+    settings: tuple[Setting, ...] = ()
     caches: tuple[Cache, ...]
     cleanups: tuple[Cleanup, ...] = ()
     preventions: tuple[Prevention, ...] = ()
     remedies: tuple[Remedy, ...]  # best first
     hazards: tuple[Hazard, ...] = ()
     keep: tuple[Keep, ...] = ()
+    lean: tuple[Lean, ...] = ()
+    proof: tuple[Proof, ...] = ()  # one for each image or version to measure
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # {"hadolint": ("DL3009",)}
     replaces: str = ""  # the id of a recipe that this one stands in for
     sources: tuple[str, ...]
@@ -201,6 +266,7 @@ class Base:
     family: str = ""  # debian, alpine, rhel, suse, arch, windows …
     sh: str = ""  # what /bin/sh is: dash, bash, busybox
     user: str = ""
+    uid: str = ""  # of that user, a number
     home: str = ""  # of that user
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[str, ...] = ()  # files that recipes ask about (``kept_out_by_file``)

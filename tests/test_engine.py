@@ -1,7 +1,8 @@
 """What the engine finds: one YAML file a topic, the Dockerfile beside what is expected.
 
 A case has ``name``, ``dockerfile``, ``expect`` (a list of ``rule[manager.cache]@line``) and optionally ``files`` (the
-build context), ``target``, ``message`` (text that the first finding's message holds), ``unresolved`` (how many).
+build context), ``target``, ``select``, ``message`` (text that the first finding's message holds), ``unresolved`` (how
+many), ``recipe`` (one more recipe; the required fields that it leaves out are those of recipe_problems.yaml).
 Findings of ``split-installs`` are left out unless the case names that rule.
 """
 
@@ -14,10 +15,14 @@ import pytest
 import yaml
 
 from cleanroom.check import check
+from cleanroom.library import Library
+from cleanroom.load import parse_recipe, validate_recipe
 
+CASES_FOLDER = Path(__file__).parent / "cases"
+REST = yaml.safe_load((CASES_FOLDER / "recipe_problems.yaml").read_text("utf-8"))["rest"]
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")
-    for path in sorted((Path(__file__).parent / "cases" / "engine").glob("*.yaml"))
+    for path in sorted((CASES_FOLDER / "engine").glob("*.yaml"))
     for case in yaml.safe_load(path.read_text("utf-8"))
 ]
 
@@ -25,7 +30,19 @@ CASES = [
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: dict[str, Any]) -> None:
     files = case.get("files", {})
-    report = check(case["dockerfile"], target=case.get("target"), read_file=files.get)
+    library = None
+    if "recipe" in case:
+        given = yaml.safe_load(case["recipe"])
+        text = case["recipe"] + "".join(f"{line}\n" for field, line in REST.items() if field not in given)
+        assert not validate_recipe(text, "foo.yaml")
+        library = Library(recipes=[parse_recipe(text, "foo.yaml")])
+    report = check(
+        case["dockerfile"],
+        library=library,
+        target=case.get("target"),
+        read_file=files.get,
+        select=case.get("select", ()),
+    )
     assert not report.errors
     expected = case["expect"]
     shown = [

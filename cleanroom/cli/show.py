@@ -11,7 +11,7 @@ import click
 from cleanroom.cli import lookup, verbose_option
 
 if TYPE_CHECKING:
-    from cleanroom.recipe import Cache, CachePath, Hazard, Recipe, Remedy, Use
+    from cleanroom.recipe import Cache, CachePath, Hazard, Lean, Proof, Recipe, Remedy, Setting, Use
 
 _KINDS = {
     "clean": "Clean up, in the same RUN",
@@ -50,10 +50,15 @@ def _page(recipe: Recipe) -> Iterator[str]:
     names = [name for program in recipe.programs for name in program.names]
     modules = [f"python -m {module}" for program in recipe.programs for module in program.modules]
     yield f"  runs as {', '.join([*names, *modules])}"
+    for sign in recipe.signs:
+        told = [*sign.files, *([_use(sign.use)] if sign.use else [])]
+        yield f"  version {sign.version} is told by {', '.join(told)}"
     yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
     for kind, heading in _KINDS.items():
         remedies = [remedy for remedy in recipe.remedies if remedy.kind == kind]
         yield from _section(heading, (line for remedy in remedies for line in _remedy(remedy)))
+    settings = (line for setting in recipe.settings for line in _setting(setting))
+    yield from _section("Settings that move a cache", settings)
     cleanups = (
         f"  {_use(cleanup.use)} empties {', '.join(cleanup.empties)}"
         + (f"; stays: {cleanup.leaves}" if cleanup.leaves else "")
@@ -67,6 +72,8 @@ def _page(recipe: Recipe) -> Iterator[str]:
         for line in (f"  {keep.path}{' (the folder itself)' if keep.folder else ''}: {keep.why}", *_link(keep.source))
     )
     yield from _section("What must stay", keeps)
+    yield from _section("What can be left out", (line for lean in recipe.lean for line in _lean(lean)))
+    yield from _section("How it is proved", (line for proof in recipe.proof for line in _proof(proof)))
     yield from _section("Other linters", (f"  {peer}: {', '.join(rules)}" for peer, rules in recipe.peers.items()))
     yield from _section("Sources", (f"  {source}" for source in recipe.sources))
 
@@ -86,6 +93,8 @@ def _cache(cache: Cache) -> Iterator[str]:
     if cache.typical:
         yield f"    about {size(cache.typical.bytes)} after {cache.typical.of}"
         yield from _link(cache.typical.source)
+    if cache.linked:
+        yield f"    hard-linked with {cache.linked}: removing it frees only what nothing else links"
     if cache.kept_out_by_file:
         yield f"    emptied after each use where {cache.kept_out_by_file} exists"
 
@@ -113,6 +122,35 @@ def _remedy(remedy: Remedy) -> Iterator[str]:
         yield f"    {remedy.note}"
 
 
+def _setting(setting: Setting) -> Iterator[str]:
+    ways = [*setting.set_by, *(f"in {file}" for file in setting.files)]
+    yield f"  {setting.name}: {', '.join(ways)}"
+
+
+def _lean(lean: Lean) -> Iterator[str]:
+    from cleanroom.feeds.text import size
+
+    yield f"  {lean.what} (on {', '.join(lean.use.verbs)})"
+    for option in lean.options[:1]:
+        yield f"    {option}"
+    for name, values in list(lean.variables.items())[:1]:
+        yield f"    ENV {name}={values[0]}"
+    if lean.files and lean.text:
+        yield f"    {lean.text} in {lean.files[0]}"
+    if lean.typical:
+        yield f"    saves about {size(lean.typical.bytes)} with {lean.typical.of}"
+        yield from _link(lean.typical.source)
+    if lean.cost:
+        yield f"    the cost: {lean.cost}"
+    yield from _link(lean.source)
+
+
+def _proof(proof: Proof) -> Iterator[str]:
+    yield f"  on {proof.base}{f', with the registry {proof.server}' if proof.server else ''}"
+    for line in (*proof.setup, proof.install, proof.works, *([proof.again] if proof.again else [])):
+        yield f"    {line}"
+
+
 def _hazard(hazard: Hazard) -> Iterator[str]:
     yield f"  {hazard.what}"
     if hazard.instead:
@@ -121,7 +159,10 @@ def _hazard(hazard: Hazard) -> Iterator[str]:
 
 
 def _use(use: Use) -> str:
-    options = [*use.with_options, *(f"without {option}" for option in use.without_options)]
+    options = [*use.with_options]
+    options += [" ".join(use.with_all_options)] if use.with_all_options else []
+    options += [f"{'no' if use.operands == 'none' else 'with'} operands"] if use.operands else []
+    options += [*(f"without {option}" for option in use.without_options)]
     verbs = " or ".join(use.verbs)
     return f"{verbs} ({', '.join(options)})" if options else verbs
 

@@ -113,6 +113,8 @@ def _notes(finding: Finding) -> Iterator[str]:
             bulk = f" (about {size(finding.typical_bytes)}"
             bulk += f" after {finding.typical_of})" if finding.typical_of else ")"
         yield f"left: {', '.join(finding.paths)}{bulk}"
+    elif finding.typical_bytes is not None:
+        yield f"saves about {size(finding.typical_bytes)}{f' with {finding.typical_of}' if finding.typical_of else ''}"
     for line, what in finding.related:
         yield f"line {line}: {what}"
     if finding.fix is not None:
@@ -136,7 +138,9 @@ def _where_to_write(advice: Advice, rule: str) -> str:
         return "add to this RUN"
     if advice.text.startswith("-"):
         return "add to this command"
-    return "add above this RUN" if advice.text.startswith("ENV ") else "run before it"
+    if advice.text.startswith("ENV "):
+        return "add above this RUN"
+    return "write" if advice.kind == "lean" else "run before it"
 
 
 # The line. A cell is what one character of the file shows, and how many columns wide it is.

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from cleanroom.facts import applies, remedy_text
 from cleanroom.findings import Advice, Finding
 from cleanroom.ledger import Layer, Ledger
-from cleanroom.recipe import Cache, Recipe
+from cleanroom.recipe import Cache, Recipe, Typical
 from cleanroom.records import dataclass
 from cleanroom.text import Span
 
@@ -49,12 +49,14 @@ def finding(
     paths: tuple[str, ...] = (),
     remedies: tuple[Advice, ...] = (),
     related: tuple[tuple[int, str], ...] = (),
+    typical: Typical | None = None,
 ) -> Finding:
     """Return a finding at ``span``."""
     line, column = ledger.source.position(span.start)
     end_line, end_column = ledger.source.position(span.end)
     stage = ledger.stages[layer.stage]
-    typical = cache.typical if cache is not None else None
+    if typical is None and cache is not None:
+        typical = cache.typical
     return Finding(
         rule=rule,
         manager=recipe.id,
@@ -80,7 +82,7 @@ def finding(
 
 def all_rules() -> Mapping[str, Rule]:
     """Return every rule by its name."""
-    from cleanroom.rules import cleanup_fails, leftovers, mounts, over_cleaned, split_installs, unused_ignore
+    from cleanroom.rules import cleanup_fails, leftovers, mounts, not_lean, over_cleaned, split_installs, unused_ignore
 
     rules = (
         *leftovers.RULES,
@@ -88,6 +90,7 @@ def all_rules() -> Mapping[str, Rule]:
         *mounts.RULES,
         split_installs.RULE,
         over_cleaned.RULE,
+        not_lean.RULE,
         unused_ignore.RULE,
     )
     return {rule.name: rule for rule in rules}

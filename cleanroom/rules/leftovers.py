@@ -56,6 +56,8 @@ def _find(ledger: Ledger, rule: str) -> Iterator[Finding]:
                 line = ledger.source.position(outcome.missed.span.start)[0]
                 message += f"; the rm on line {line} misses it: {outcome.missed.note}"
                 related = ((line, outcome.missed.note),)
+        if fill.cache.linked:
+            message += f"; where it is hard-linked with {fill.cache.linked}, removing it frees only the rest"
         if outcome.copied_by is not None:
             message += f", and the {outcome.copied_by.keyword} on line {outcome.copied_by.line} ships it"
             related += ((outcome.copied_by.line, "the instruction that ships it"),)
