@@ -60,16 +60,17 @@ class Masked:
 # What can be masked wherever it stands: inside quotes and comments a mask changes nothing.
 _ANYWHERE = re.compile(
     r"""
-    (?= [^\x00-\x7f] | [$\[\\<>;\#\r\v\f] )               # what any of them begins with, to be quick
+    (?= [^\x00-\x7f] | [$\[\\<>;\#\n\r\v\f] )            # what any of them begins with, to be quick
     (?:
       (?P<dot>
           [^\x00-\x7f]                                 # one byte for one character
         | \r(?!\n) | [\v\f]                             # blanks for the parser, not for the shell
         | (?<![^\s;&|(!]) \[ (?=\s)                     # "[" is a command like any other
         | (?<![\\$]) \$ (?! [\w({@*#?!'`$-] )           # a dollar that expands nothing
-        | (?<=[\w.,:/-]) \# (?![^\s;&|)])                # a "#" at the end of a word
+        | (?<=[^\s;&|()<>`${\#]) \# (?![^\s;&|)])      # a "#" at the end of a word
       )
-    | (?P<escaped> (?<!\\) (?:\\\\)* \\[ \t] )          # an escaped blank is part of a word
+    | (?P<escaped> (?<!\\) (?:\\\\)* \\[ \t(){};&|<>] )  # an escaped character is part of a word
+    | (?P<lead> \n[ \t]* \\ (?=[\w./-]) )              # so is one that begins a line
     | (?P<closing> [<>]&- )                             # takes no word but the dash
     | (?P<redirect> <<< | <> )
     | (?P<fallthrough> ;;?& )
@@ -83,6 +84,8 @@ def _mask(match: re.Match[str]) -> str:
     kind = match.lastgroup
     if kind == "dot":
         return "."
+    if kind == "lead":
+        return match[0][:-1] + "."
     if kind == "closing":
         return match[0][0] + ".."
     if kind == "redirect":
@@ -92,11 +95,15 @@ def _mask(match: re.Match[str]) -> str:
     return "." * len(match[0])
 
 
+# With nothing behind it a continued line is one that ends.
+_LAST_CONTINUATION = re.compile(r"(?<!\\)\\(?=\r?\n\s*\Z)")
+
+
 def mask(text: str, *, embedded: bool = False) -> Masked:
     """Return ``text`` masked. ``embedded`` text is in double quotes, but those inside it are no quotes."""
     if "\0" in text:
         raise UnreadableError("a NUL character", text.index("\0"))
-    masked = Masked(_ANYWHERE.sub(_mask, text))
+    masked = Masked(_LAST_CONTINUATION.sub(" ", _ANYWHERE.sub(_mask, text)))
     if "<<" in masked.text or "`" in masked.text or embedded:
         _Scanner(text, masked, embedded).run()
     return masked

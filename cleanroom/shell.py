@@ -439,6 +439,8 @@ _RESERVED = frozenset(
 _BLANK = re.compile(r"(?:[ \t]|\r(?=\n)|\\\r?\n)*")
 _CONTINUATION = re.compile(r"(?:\\\r?\n)+")
 _LINE_END = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*\n")
+_REST = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*")
+_NOTHING = re.compile(r"(?:[ \t\r\n]|\\\r?\n)*")
 _OPERATOR = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
 _PLAIN = re.compile(r"[^\\$'\"`()\s]+")
 _PLAIN_COMMAND = re.compile(r"[^\\$'\"`()<>;&|#=\s]+(?:[ \t]+[^\\$'\"`()<>;&|#\s]+)*")
@@ -458,7 +460,13 @@ _QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
 _DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
 _BACKTICK_ESCAPE = re.compile(r"\\[`\\$]")
 _TIME = re.compile(r"time(?:[ \t]+(?:-p|--))*(?=[ \t])")
+# What the grammar misses: a ``;`` between ``)`` and ``done``, one in ``for x do``, an end of a line of assignments, and
+# a word that is a dash.
 _JOINT = re.compile(r"(?<=[)}])[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
+_FOR_DO = re.compile(r"\b(for[ \t]+[A-Za-z_]\w*)[ \t](?=[ \t]*do\b)", re.ASCII)
+_ASSIGNMENTS = re.compile(r"^([ \t]*(?:\w+=[^\s'\"\\()]*[ \t]+)+\w+=[^\s'\"\\()]*[ \t]*)\n", re.MULTILINE)
+_DASH = re.compile(r"(?<=[ \t])-(?=[ \t]*(?:[\n;|&)]|[0-9]?[<>]))")
+_WORD_END = re.compile(r"[ \t\n;&<>|()]")
 
 _SIMPLE_ESCAPES = dict(zip("abeEfnrtv", "\a\b\x1b\x1b\f\n\r\t\v", strict=True))
 _ANSI_ESCAPE = re.compile(
@@ -495,6 +503,7 @@ class _Reader:
         self._used: set[int] = set()  # heredocs and backticks that were found in the tree, by their index
         self._prefixes: dict[int, tuple[int, bool]] = {}  # pipeline -> its masked ``!`` or ``time``, and if negated
         self._found: list[tuple[int, int, bool]] = []  # prefixes that the grammar took for part of a command
+        self._line_ends: list[tuple[int, int]] = []  # line ends that the grammar took for blanks in a command
 
     def read(self) -> Sequence:
         """Return the whole text's commands."""
@@ -513,6 +522,7 @@ class _Reader:
             self._depth = depth
             self._used.clear()
             self._found.clear()
+            self._line_ends.clear()
             root = grow(self._masked.text)
             try:
                 if root.has_error:
@@ -520,16 +530,16 @@ class _Reader:
                 sequence = self._sequence(root.children, 0, len(self._text))
                 self._check_masks()
             except UnreadableError:
-                if not self._found:
-                    if joined or not root.has_error:
+                if not self._found and not self._line_ends:
+                    if joined:
                         raise
-                    # ``( … ) done`` needs no ``;`` for the shell, but for the grammar.
                     joined = True
-                    self._masked.text = _JOINT.sub(";", self._masked.text)
+                    self._masked.text = _as_the_grammar_wants(self._masked.text)
                     continue
-            if not self._found:
+            if not self._found and not self._line_ends:
                 return sequence
             self._mask_prefixes()
+            self._mask_line_ends()
         raise UnreadableError("too many of ! and time", 0)
 
     def _check_masks(self) -> None:
@@ -552,6 +562,12 @@ class _Reader:
             self._prefixes[command] = (
                 (start, negated) if earlier is None else (min(start, earlier[0]), earlier[1] != negated)
             )
+
+    def _mask_line_ends(self) -> None:
+        text = self._masked.text
+        for start, end in self._line_ends:
+            text = f"{text[:start]}{';':>{end - start}}{text[end:]}"
+        self._masked.text = text
 
     def _first_error(self, root: tree_sitter.Node) -> int:
         node = root
@@ -592,15 +608,20 @@ class _Reader:
         items: list[Item] = []
         node: Node | None = None
         last = start
+        reached = start
         for child in nodes:
             kind = self._kinds[child.kind_id]
+            at = child.start_byte
+            self._nothing_between(reached, at)
+            reached = child.end_byte
             if kind == "comment":
                 continue
-            at = child.start_byte
             if kind in {";", "&"}:
                 if node is None:
                     raise UnreadableError(f"unexpected {kind}", at)
-                if text[at] == kind:
+                if text[at] == "\n" and kind == ";":
+                    items.append(Item(node, "\n", self._span(at, at + 1)))
+                elif text[at] == kind:
                     items.append(Item(node, kind, self._span(at, at + 1)))
                 elif isinstance(node, _COMPOUND):
                     items.append(Item(node, "", self._span(at, at)))
@@ -621,12 +642,21 @@ class _Reader:
             return Sequence((), self._span(start, start))
         return Sequence(tuple(items), Span(items[0].node.span.start, items[-1].node.span.end))
 
+    def _nothing_between(self, end: int, start: int) -> None:
+        """Make sure that the grammar left nothing out there; it loses dashes."""
+        if (
+            start > end
+            and self._masked.text[end:start] != " "
+            and not _NOTHING.fullmatch(self._masked.text, end, start)
+        ):
+            raise UnreadableError("a word that belongs to no command", end)
+
     def _line(self, node: Node, last: int, end: int, *, final: bool = False) -> Item:
         """Return the item of a node that ends at ``last`` without ``;`` or ``&``."""
         match = _LINE_END.match(self._text, last, end)
         if match:
             return Item(node, "\n", self._span(match.end() - 1, match.end()))
-        if final:
+        if final and _REST.fullmatch(self._text, last, end):
             return Item(node, "", self._span(last, last))
         following = _blank_end(self._text, last)
         if self._text.startswith(";;", following):
@@ -648,15 +678,21 @@ class _Reader:
         operators: list[tuple[str, int, int]] = []  # what follows each
         negations: dict[int, int] = {}  # element -> where its ``!`` is
         names = self._kinds
+        reached = node.start_byte
         while stack:
             node = stack.pop()
             kind = names[node.kind_id]
             if kind in _LISTS:
                 stack.extend(node.children[::-1])
-            elif kind in _JOINTS:
+                continue
+            self._nothing_between(reached, node.start_byte)
+            reached = node.end_byte
+            if kind in _JOINTS:
                 operators.append((kind, node.start_byte, node.end_byte))
             elif kind == "!":
-                if self._masked.text[node.end_byte] not in " \t\r\n\\(":
+                if self._masked.text[_blank_end(self._masked.text, node.end_byte)] in "\n#" or (
+                    self._masked.text[node.end_byte] not in " \t\r\\("
+                ):
                     raise UnreadableError("unexpected !", node.start_byte)
                 negations[len(operators)] = node.start_byte
             elif kind in _REDIRECTS and len(elements) > len(operators):
@@ -770,6 +806,8 @@ class _Reader:
             if kind == "word" and masked[start] in "{}[]" and not _PLAIN.fullmatch(masked, start, end):
                 # The grammar takes ``{ } [`` for one word.
                 pieces.extend([(kind, *match.span(), []) for match in _NOT_BLANK.finditer(masked, start, end)])
+            elif kind == "comment":
+                continue
             elif kind == "file_descriptor" and not _DESCRIPTOR.fullmatch(masked, start, end):
                 pieces.append(("word", start, end, []))
             else:
@@ -785,7 +823,10 @@ class _Reader:
             kind, start, end, group = pieces[index]
             index += 1
             if start != last and masked[last:start] != " " and _blank_end(masked, last) != start:
-                raise UnreadableError("a line end inside a command", last)
+                line_end = _LINE_END.match(masked, last, start)
+                if not line_end:
+                    raise UnreadableError("a line end inside a command", last)
+                self._line_ends.append(line_end.span())
             last = end
             if kind == "file_descriptor":
                 redirect_start = start
@@ -814,8 +855,10 @@ class _Reader:
                 operator, redirect_start = "", -1
             elif kind == "variable_assignment" and not words and _ASSIGNED.match(masked, start, last):
                 assignments.append(self._assignment(group, start, last))
+            elif not words and _ASSIGNED.match(_CONTINUATION.sub("", masked[start:last])):
+                raise UnreadableError("an assignment in an unusual place", start)
             else:
-                words.append(self._word(group, start, last))
+                words.append(self._word(group, start, last, declared=kind == "variable_assignment"))
         if operator:
             raise UnreadableError("a redirect without a target", operator_start)
         if words and words[0].raw in _RESERVED:
@@ -842,8 +885,8 @@ class _Reader:
         children = group[0].children
         sign = children[1]
         name = self._text[start : sign.start_byte]
-        if not name.isidentifier() and _find_expansion(self._masked.text, start, sign.start_byte):
-            raise UnreadableError("an expansion in a subscript", start)
+        if not name.isidentifier() and re.search(r"\$\(|[<>]\(|`", name):
+            raise UnreadableError("a substitution in a subscript", start)
         append = sign.end_byte - sign.start_byte == 2
         span = self._span(start, end)
         values = children[2:]
@@ -888,11 +931,15 @@ class _Reader:
             words.append(self._word(group, group[0].start_byte, group[-1].end_byte))
         return tuple(words)
 
-    def _word(self, nodes: list[tree_sitter.Node], start: int, end: int) -> Word:
+    def _word(self, nodes: list[tree_sitter.Node], start: int, end: int, *, declared: bool = False) -> Word:
         raw = self._text[start:end]
         if _PLAIN.fullmatch(raw):
             return self._plain_word(raw, start, end)
         parts = tuple(self._parts(nodes, start, end, False))
+        for part in parts:
+            # A declared array is one word with blanks in it.
+            if type(part) is Literal and not part.quoted and not declared and _WORD_END.search(part.text):
+                raise UnreadableError("a word that is hard to tell from the next", start)
         return Word(raw, parts, self._span(start, end), self._index(start), self._index(end))
 
     def _parts(self, nodes: list[tree_sitter.Node], start: int, end: int, quoted: bool) -> list[Part]:
@@ -1127,7 +1174,7 @@ class _Reader:
 
     def _c_style_for(self, node: tree_sitter.Node, redirects: tuple[Redirect, ...], span: Span) -> Node:
         children = node.children
-        if self._substitutions(children[1:-1]):
+        if any(substitution.body.items for substitution in self._substitutions(children[1:-1])):
             raise UnreadableError("a substitution in the head of a loop", node.start_byte)
         return For("", None, self._body(children[-1]), redirects, span)
 
@@ -1162,14 +1209,15 @@ class _Reader:
         children = node.children
         close = self._find(children, ")")
         patterns: list[str] = []
-        start = node.start_byte
+        start = end = -1
         for child in children[: close + 1]:
             kind = self._kinds[child.kind_id]
-            if kind == "(":
-                start = child.end_byte
-            elif kind in {"|", ")"}:
-                patterns.append(self._text[start : child.start_byte].strip())
-                start = child.end_byte
+            if kind in {"|", ")"}:
+                patterns.append(self._text[start:end])
+                start = -1
+            elif kind != "(":
+                start = child.start_byte if start < 0 else start
+                end = child.end_byte
         if self._substitutions(children[:close]):
             raise UnreadableError("a substitution in a pattern", node.start_byte)
         body = children[close + 1 :]
@@ -1201,6 +1249,14 @@ _READERS = {
     "case_statement": _Reader._case,
     "function_definition": _Reader._function,
 }
+
+
+def _as_the_grammar_wants(masked: str) -> str:
+    """Return a masked text with what the shell reads and the grammar does not written otherwise."""
+    masked = _JOINT.sub(";", masked)
+    masked = _FOR_DO.sub(r"\1;", masked)
+    masked = _ASSIGNMENTS.sub(r"\1;", masked)
+    return _DASH.sub(".", masked)
 
 
 def _blank_end(text: str, index: int) -> int:

@@ -1,20 +1,28 @@
-"""The shell reader against texts with hand-written parses."""
+"""The shell reader against others' truth: hand-written parses, and shfmt's reader on real scripts."""
 
 from __future__ import annotations
 
+import os
 import runpy
+import shutil
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from shell_operators import operators
+from shell_trees import ours, shfmts
 
-from cleanroom import shell
+from cleanroom import dockerfile, shell
 from cleanroom.text import MappedText
 
-TRUTH = Path(__file__).parents[2] / "shared" / "suites" / "shell_truth.py"
+SHARED = Path(__file__).parents[2] / "shared"
+TRUTH = SHARED / "suites" / "shell_truth.py"
+CORPUS = SHARED / "corpus" / "dockerfiles.tar.xz"
+
+pytestmark = pytest.mark.shared
 
 
-@pytest.mark.shared
 @pytest.mark.skipif(
     not TRUTH.is_file(), reason="needs ../shared/suites/shell_truth.py, which this checkout has not beside it"
 )
@@ -33,3 +41,45 @@ def test_commands_constructs_and_operators() -> None:
         if (operators(tree), found) != (joints, told):
             wrong[name] = operators(tree), found
     assert wrong == {}
+
+
+def corpus() -> dict[str, list[str]]:
+    """The scripts that stand in a RUN, each with where (file:line), in every tenth file.
+
+    In every file when CLEANROOM_FULL_CORPUS is 1.
+    """
+    step = 1 if os.environ.get("CLEANROOM_FULL_CORPUS") == "1" else 10
+    found: dict[str, list[str]] = {}
+    with tarfile.open(CORPUS) as archive:
+        for member in [member for member in archive if member.isfile()][::step]:
+            content = archive.extractfile(member)
+            assert content is not None
+            try:
+                parsed = dockerfile.parse(content.read().decode("utf-8", "replace"))
+            except dockerfile.DockerfileError:
+                continue
+            for instruction in parsed.instructions:
+                if instruction.keyword == "RUN" and instruction.exec_form is None:
+                    for script in scripts(instruction):
+                        found.setdefault(script, []).append(f"{member.name}:{instruction.line}")
+    return found
+
+
+def scripts(instruction: dockerfile.Instruction) -> list[str]:
+    """The script of a RUN; of one with here-documents also their bodies."""
+    if not instruction.heredocs:
+        return [instruction.arguments.text]
+    documents = "".join(f"{heredoc.body.text}{heredoc.name}\n" for heredoc in instruction.heredocs)
+    return [f"{instruction.arguments.text}\n{documents}", *(heredoc.body.text for heredoc in instruction.heredocs)]
+
+
+@pytest.mark.skipif(not CORPUS.is_file(), reason=f"needs ../shared/corpus/{CORPUS.name}")
+@pytest.mark.skipif(shutil.which("shfmt") is None, reason="the extra named oracle is not installed")
+def test_corpus_is_read_as_shfmt_reads_it() -> None:
+    """Both give the same tree (words, assignments, redirects, joins, substitutions) or refuse it, as PowerShell."""
+    found = corpus()
+    assert len(found) > 900
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        trees = list(pool.map(lambda script: (ours(script), shfmts(script)), found))
+    assert sum(one is not None for one, _ in trees) > 0.99 * len(trees)
+    assert [found[script] for script, (one, other) in zip(found, trees, strict=True) if one != other] == []
