@@ -45,6 +45,7 @@ class _Cleanroom(Group):
         "query": "query",
         "list": "listing",  # a submodule called list would hide the builtin here
         "show": "show",
+        "audit": "audit",
         "explain": "explain",
         "recipes": "recipes",
         "survey": "survey",

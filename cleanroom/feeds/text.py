@@ -126,10 +126,11 @@ def _notes(finding: Finding) -> Iterator[str]:
         yield f"no fix: {finding.no_fix}"
     if finding.remedies:
         best = finding.remedies[0]
-        yield f"{_where_to_write(best, finding.rule)}: {best.text}"
+        yield f"{where_to_write(best, finding.rule)}: {best.text}"
 
 
-def _where_to_write(advice: Advice, rule: str) -> str:
+def where_to_write(advice: Advice, rule: str) -> str:
+    """Return in words where what a remedy says is to be written."""
     if rule == "cleanup-fails":  # it is about a command that is there
         return "write instead"
     if advice.kind == "clean":

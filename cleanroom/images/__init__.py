@@ -1,0 +1,1 @@
+"""What an image holds: readers of image formats, and the account of which caches ship in which layer."""

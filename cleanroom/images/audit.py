@@ -1,0 +1,361 @@
+"""The audit of an image: what each cache weighs in each layer, what made it, and how it is kept out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from cleanroom.facts import applies, home_of, remedy_text
+from cleanroom.findings import Advice
+from cleanroom.images import account, history
+from cleanroom.images.contents import Contents, read
+from cleanroom.images.image import Configuration, Image
+from cleanroom.images.limits import DEFAULT, ImageError, Limits
+from cleanroom.images.tree import Tree, show
+from cleanroom.ledger import Layer as BuiltLayer
+from cleanroom.ledger import Outcome
+from cleanroom.library import Library, load
+from cleanroom.recipe import Base, Recipe, Remedy
+from cleanroom.rules import advice
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layer:
+    """One layer. ``bytes`` are those of its files, ``stored`` those that are pulled."""
+
+    number: int  # from 1, the lowest
+    digest: str  # of the unpacked layer, hexadecimal; "" if unknown
+    instruction: str  # that made it, as far as the history tells
+    created: str
+    files: int
+    bytes: int
+    unpacked: int  # of the tar stream
+    stored: int
+    compression: str  # gzip, zstd, xz; "" for none
+    is_base: bool  # the base image brought it
+    hidden: int  # bytes of its files that later layers remove or replace, caches or not
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leftover:
+    """A cache in a layer."""
+
+    layer: int
+    manager: str
+    cache: str
+    what: str
+    paths: tuple[str, ...]  # the heaviest first
+    files: int
+    bytes: int  # that the image would not have without it
+    stored: int
+    linked: int  # bytes under its paths that are files of something else too: removing the cache does not free them
+    removed_in: int | None  # the layer that removes or replaces it, from 1; the bytes ship all the same
+    is_base: bool
+    expected: str  # what the engine says of the layer's command: left, clean, prevented, mounted, unknown; "" nothing
+    remedies: tuple[Advice, ...]  # best first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """What an image carries."""
+
+    reference: str
+    kind: str
+    digest: str
+    platform: str
+    system: str  # as in /etc/os-release
+    layers: tuple[Layer, ...]
+    leftovers: tuple[Leftover, ...]  # by layer, the heaviest first
+    remedies: tuple[tuple[int, str, tuple[Advice, ...]], ...]  # by layer and manager, for all its caches there
+    base_from: str  # how the base image was told apart: option, dockerfile, history; "" not at all
+    base_name: str
+    problems: tuple[str, ...] = ()
+
+    @property
+    def bytes(self) -> int:
+        """All bytes of files in all layers."""
+        return sum(layer.bytes for layer in self.layers)
+
+    @property
+    def stored(self) -> int:
+        """All bytes that are pulled."""
+        return sum(layer.stored for layer in self.layers)
+
+    @property
+    def waste(self) -> int:
+        """The bytes of caches in all layers, those of the base image included."""
+        return sum(leftover.bytes for leftover in self.leftovers)
+
+    @property
+    def waste_stored(self) -> int:
+        """The bytes of caches among those that are pulled."""
+        return sum(leftover.stored for leftover in self.leftovers)
+
+    @property
+    def own_waste(self) -> int:
+        """The bytes of caches in layers that the base image did not bring."""
+        return sum(leftover.bytes for leftover in self.leftovers if not leftover.is_base)
+
+    @property
+    def hidden(self) -> int:
+        """Bytes of files, caches or not, that a later layer removes or replaces."""
+        return sum(layer.hidden for layer in self.layers)
+
+
+@dataclass(slots=True)
+class Reading:
+    """An audit, and what it was made from: for feeds that show more of the files."""
+
+    audit: Audit
+    contents: Contents
+    configuration: Configuration
+    places: list[account.Place]
+    filled: dict[int, set[tuple[str, str]]]
+
+
+def audit(
+    image: Image,
+    *,
+    library: Library | None = None,
+    base: Sequence[str] | None = None,
+    base_name: str = "",
+    base_layers: Callable[[Configuration], int | None] | None = None,
+    limits: Limits = DEFAULT,
+    progress: Callable[[int], None] | None = None,
+) -> Reading:
+    """Read an image and say what it carries. Raises ImageError.
+
+    ``base`` holds the ``diff_ids`` of the image it is built on, ``base_name`` is that one's name; ``base_layers`` tells
+    how many layers are its, for those who know from elsewhere. Else the history is asked.
+    """
+    library = library or load()
+    configuration = image.configuration
+    contents = read(image, limits, progress)
+    guess = history.guess_base(configuration)
+    count, base_from = guess.layers, "history" if guess.layers else ""
+    known = base_layers(configuration) if base_layers is not None else None
+    if known is not None:
+        count, base_from = known, "dockerfile"
+    if base is not None:
+        if tuple(base) != configuration.diff_ids[: len(base)]:
+            raise ImageError(f"{image.reference}: is not built on the image that --base names: its layers differ")
+        count, base_from = len(base), "option"
+    name = base_name or guess.name
+    system = contents.text(b"etc/os-release")
+    place = library.base(_known_base(library, name, system, configuration))
+    steps = history.layer_steps(configuration, len(contents.layers))
+    missing = [path for path in place.files if not contents.tree.exists(account.pattern(path))]
+    told = history.tell(configuration.history, place.images[0], missing, library)
+    outcomes = {layer: told.outcomes.get(step, ()) for layer, step in enumerate(steps) if step is not None}
+    candidates = _places(library, place, configuration, contents, outcomes)
+    filled = {layer: {(item.fill.recipe.id, item.fill.cache.id) for item in found} for layer, found in outcomes.items()}
+    weights = account.weigh(contents, candidates, filled)
+    hidden = _hidden(contents.tree, len(contents.layers))
+    layers = tuple(
+        Layer(
+            number=index + 1,
+            digest=configuration.diff_ids[index] if index < len(configuration.diff_ids) else "",
+            instruction=_instruction(configuration, steps[index]),
+            created=_created(configuration, steps[index]),
+            files=layer.files,
+            bytes=layer.bytes,
+            unpacked=layer.unpacked,
+            stored=layer.stored,
+            compression=layer.compression,
+            is_base=index < count,
+            hidden=hidden[index],
+        )
+        for index, layer in enumerate(contents.layers)
+    )
+    advisor = _Advisor(library, place, configuration)
+    leftovers = []
+    for key, weight in weights.items():
+        if weight.size or weight.linked:
+            leftovers.append(_leftover(key, weight, count, outcomes.get(key.layer, ()), advisor))
+    leftovers.sort(key=lambda item: (item.layer, -item.bytes, item.manager, item.cache, item.removed_in or 0))
+    by_manager: dict[tuple[int, str], list[str]] = {}
+    for leftover in leftovers:
+        if leftover.bytes and leftover.cache not in by_manager.setdefault((leftover.layer, leftover.manager), []):
+            by_manager[leftover.layer, leftover.manager].append(leftover.cache)
+    return Reading(
+        Audit(
+            reference=image.reference,
+            kind=image.kind,
+            digest=image.digest,
+            platform=configuration.platform,
+            system=_os_name(system),
+            layers=layers,
+            leftovers=tuple(leftovers),
+            remedies=tuple(
+                (number, manager, advisor.together(manager, caches, outcomes.get(number - 1, ())))
+                for (number, manager), caches in by_manager.items()
+            ),
+            base_from=base_from if count else "",
+            base_name=name,
+            problems=tuple(contents.problems),
+        ),
+        contents,
+        configuration,
+        candidates,
+        filled,
+    )
+
+
+def _leftover(
+    key: account.Key, weight: account.Weight, base_layers: int, outcomes: Sequence[Outcome], advisor: _Advisor
+) -> Leftover:
+    recipe = advisor.library.find(key.manager)
+    outcome = _outcome(key.manager, key.cache, outcomes)
+    return Leftover(
+        layer=key.layer + 1,
+        manager=key.manager,
+        cache=key.cache,
+        what=recipe.cache(key.cache).what,
+        paths=tuple(f"/{show(path)}" for path, _ in sorted(weight.paths.items(), key=lambda item: (-item[1], item[0]))),
+        files=weight.files,
+        bytes=weight.size,
+        stored=weight.stored,
+        linked=weight.linked,
+        removed_in=key.removed_in + 1 if key.removed_in >= 0 else None,
+        is_base=key.layer < base_layers,
+        expected="" if outcome is None else outcome.state,
+        remedies=advisor.each(recipe, key.cache, outcome),
+    )
+
+
+def _outcome(manager: str, cache: str, outcomes: Sequence[Outcome]) -> Outcome | None:
+    """Return the last thing that a layer's command does to a cache; a fill that is left comes before all others."""
+    found = [item for item in outcomes if (item.fill.recipe.id, item.fill.cache.id) == (manager, cache)]
+    return next((item for item in found if item.state == "left"), found[-1] if found else None)
+
+
+class _Advisor:
+    """Knows the remedies: for the command that filled a cache, or in general where that command is not known."""
+
+    def __init__(self, library: Library, base: Base, configuration: Configuration) -> None:
+        self.library = library
+        self._base = base
+        self._user = configuration.user.partition(":")[0] or "root"
+
+    def each(self, recipe: Recipe, cache: str, outcome: Outcome | None) -> tuple[Advice, ...]:
+        """Return the remedies for one cache."""
+        if outcome is not None:
+            return tuple(advice(recipe, (cache,), outcome.layer))
+        return tuple(
+            Advice(remedy.kind, self._text(remedy)) for remedy in self._holding(recipe) if cache in remedy.caches
+        )
+
+    def together(self, manager: str, caches: Collection[str], outcomes: Sequence[Outcome]) -> tuple[Advice, ...]:
+        """Return the fewest remedies that keep all these caches of a manager out of a layer."""
+        recipe = self.library.find(manager)
+        layer = next((item.layer for item in outcomes if item.fill.recipe.id == manager), None)
+        remedies = self._holding(recipe, layer)
+        wanted = set(caches)
+        chosen: list[Advice] = []
+        for kinds in (("clean", "prevent"), ("mount",)):
+            while wanted:
+                useful = [item for item in remedies if item.kind in kinds and wanted & set(item.caches)]
+                if not useful:
+                    break
+                best = max(useful, key=lambda item: len(wanted & set(item.caches)))
+                chosen.append(Advice(best.kind, self._text(best, layer)))
+                wanted -= set(best.caches)
+        return tuple(chosen)
+
+    def _holding(self, recipe: Recipe, layer: BuiltLayer | None = None) -> list[Remedy]:
+        user = layer.user.partition(":")[0] if layer is not None else "root"
+        return [
+            remedy
+            for remedy in recipe.remedies
+            if applies(remedy.versions, remedy.bases, self._base, recipe.id) is True
+            and (user in ("root", "0") or not remedy.root_only)
+        ]
+
+    def _text(self, remedy: Remedy, layer: BuiltLayer | None = None) -> str:
+        return remedy_text(remedy, layer.home if layer is not None else home_of(self._user, self._base))
+
+
+def _places(
+    library: Library,
+    base: Base,
+    configuration: Configuration,
+    contents: Contents,
+    outcomes: dict[int, tuple[Outcome, ...]],
+) -> list[account.Place]:
+    """Return where caches may be: by recipe, environment and users, and as the commands of the history say."""
+    homes = account.homes(contents, configuration.environment)
+    found = list(account.places(library, base, configuration.environment, homes, contents.tree))
+    known = {(place.recipe.id, place.cache.id, place.pattern) for place in found if place.cache is not None}
+    for items in outcomes.values():
+        for item in items:
+            for path in item.fill.paths:
+                key = (item.fill.recipe.id, item.fill.cache.id, account.pattern(path))
+                # A version that is not known gives several paths for one fill; those are among the others already.
+                if len(item.fill.paths) == 1 and account.is_place(path) and key not in known:
+                    known.add(key)
+                    found.append(account.Place(item.fill.recipe, item.fill.cache, key[2]))
+    return found
+
+
+def _known_base(library: Library, name: str, system: str, configuration: Configuration) -> str:
+    """Return the name of an image by which the library knows this one's base: its versions, its kind of system."""
+    guesses = [name]
+    environment = configuration.environment
+    for variable, image in (("NODE_VERSION", "node"), ("PYTHON_VERSION", "python"), ("GOLANG_VERSION", "golang")):
+        if value := environment.get(variable):
+            guesses.append(f"{image}:{value.removeprefix('v')}")
+    fields = _os_release(system)
+    if identifier := fields.get("ID"):
+        guesses.append(f"{identifier}:{fields.get('VERSION_ID') or fields.get('VERSION_CODENAME') or 'latest'}")
+    for guess in guesses:
+        if guess and re.fullmatch(r"[\w][\w./:@-]*", guess) and library.base(guess).family:
+            return guess
+    return name if re.fullmatch(r"[\w][\w./:@-]*", name or " ") else "scratch"
+
+
+def _os_release(system: str) -> dict[str, str]:
+    fields = {}
+    for line in system.splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            fields[key.strip()] = value.strip().strip("\"'")
+    return fields
+
+
+def _os_name(system: str) -> str:
+    fields = _os_release(system)
+    return fields.get("PRETTY_NAME") or fields.get("ID", "")
+
+
+def _instruction(configuration: Configuration, step: int | None) -> str:
+    return "" if step is None else history.command(configuration.history[step].created_by).shown
+
+
+def _created(configuration: Configuration, step: int | None) -> str:
+    return "" if step is None else configuration.history[step].created
+
+
+def _hidden(tree: Tree, layers: int) -> list[int]:
+    """Return for each layer the bytes of its files that no later layer shows any more."""
+    gone = [0] * layers
+    names: dict[int, int] = {}
+    for folder in tree.hidden.values():
+        for number in tree.inodes(folder):
+            names[number] = names.get(number, 0) + 1
+    for number, count in names.items():
+        if count >= tree.links[number]:
+            gone[tree.layers[number]] += tree.sizes[number]
+    return gone
+
+
+def waste_by_manager(audit: Audit) -> Iterator[tuple[str, int, int, dict[str, int]]]:
+    """Yield manager, bytes, stored bytes and bytes by cache; the heaviest first."""
+    sums: dict[str, dict[str, int]] = {}
+    stored: dict[str, int] = {}
+    for leftover in audit.leftovers:
+        caches = sums.setdefault(leftover.manager, {})
+        caches[leftover.cache] = caches.get(leftover.cache, 0) + leftover.bytes
+        stored[leftover.manager] = stored.get(leftover.manager, 0) + leftover.stored
+    for manager, caches in sorted(sums.items(), key=lambda item: (-sum(item[1].values()), item[0])):
+        yield manager, sum(caches.values()), stored[manager], caches

@@ -1,0 +1,277 @@
+"""Unpack a stream piece by piece, with bounds, and remember which bytes of it became which."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import zlib
+from array import array
+from bisect import bisect_right
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any, Protocol
+
+from cleanroom.images.limits import ImageError, Limits
+
+PIECE = 1 << 20  # bytes handed on at once, at most
+_READ = 1 << 16  # bytes read at once
+_GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"
+
+
+class _Frame(Protocol):
+    """One gzip member, zstd or xz frame."""
+
+    def unpack(self, data: bytes) -> bytes:
+        """Return what comes of ``data`` and of what was not used before, ``PIECE`` bytes at most."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether its end was reached."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows its end."""
+
+    @property
+    def unused(self) -> int:
+        """How many of the bytes it got it did not use yet, as far as that can be known."""
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether more of the stream is needed to go on."""
+
+
+class Stream:
+    """The unpacked bytes of a layer, read once from front to back.
+
+    ``read`` gives up to so many bytes of what is stored. While it is iterated over, ``unpacked`` and ``stored`` count
+    the bytes so far. Iterating raises ImageError when the stream is cut off, broken, or unpacks beyond the limits, and
+    at its end when its digest is not ``digest`` (of what is stored) or ``diff_id`` (of what comes of it); both are
+    hexadecimal SHA-256 or SHA-512, ``""`` if unknown.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], bytes],
+        name: str,
+        limits: Limits,
+        *,
+        budget: int = 1 << 62,
+        digest: str = "",
+        diff_id: str = "",
+    ) -> None:
+        self.name = name
+        self.compression = ""
+        self.unpacked = 0
+        self.stored = 0
+        self._read = read
+        self._limits = limits
+        self._budget = budget
+        self._digest = digest
+        self._diff_id = diff_id
+        self._hash = _hash(digest)
+        self._unpacked_hash = _hash(diff_id)
+        self._pending = 0  # bytes read, but not yet used
+        self._outer = array("Q", [0])  # marks: after so many unpacked bytes …
+        self._inner = array("Q", [0])  # … so many stored bytes were used
+
+    def share(self, start: int, end: int) -> int:
+        """Return how many stored bytes hold the unpacked bytes from ``start`` to ``end``, to about 130 kB."""
+        if not self.compression:
+            return end - start
+        return round(self._used(end) - self._used(start))
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            for piece in self._pieces():
+                self.unpacked += len(piece)
+                if self._unpacked_hash is not None:
+                    self._unpacked_hash.update(piece)
+                self._check_size()
+                if self.compression and (
+                    self.stored - self._inner[-1] >= _READ or self.unpacked - self._outer[-1] >= PIECE
+                ):
+                    self._mark()
+                yield piece
+        except (zlib.error, lzma.LZMAError) as error:
+            raise ImageError(f"{self.name}: the compressed data is broken: {error}") from None
+        except OSError as error:
+            raise ImageError(f"{self.name}: cannot be read: {error.strerror or error}") from None
+        self._mark()
+        if self._hash is not None and self._hash.hexdigest() != self._digest:
+            raise ImageError(f"{self.name}: the content does not have the digest {self._digest}")
+        if self._unpacked_hash is not None and self._unpacked_hash.hexdigest() != self._diff_id:
+            raise ImageError(f"{self.name}: the unpacked content does not have the digest {self._diff_id}")
+
+    def _check_size(self) -> None:
+        if self.unpacked > self._budget:
+            raise ImageError(
+                f"{self.name}: the layers unpack to more than {self._limits.unpacked:,} bytes; "
+                "--trust reads them all the same"
+            )
+        if self.unpacked > self._limits.expansion_from and self.unpacked > self._limits.expansion * self.stored:
+            raise ImageError(
+                f"{self.name}: unpacks to more than {self._limits.expansion} times its size, as no honest layer does; "
+                "--trust reads it all the same"
+            )
+
+    def _used(self, position: int) -> float:
+        index = min(bisect_right(self._outer, position), len(self._outer) - 1)
+        if index == 0:
+            return float(self._inner[0])
+        left, right = self._outer[index - 1], self._outer[index]
+        share = min((position - left) / (right - left), 1.0) if right > left else 1.0
+        return self._inner[index - 1] + share * (self._inner[index] - self._inner[index - 1])
+
+    def _mark(self) -> None:
+        self._outer.append(self.unpacked)
+        self._inner.append(self.stored - self._pending)
+
+    def _take(self, count: int) -> bytes:
+        data = self._read(count)
+        self.stored += len(data)
+        if self._hash is not None:
+            self._hash.update(data)
+        return data
+
+    def _pieces(self) -> Iterator[bytes]:
+        data = self._take(_READ)
+        self.compression, start = _kind(data)
+        if not self.compression:
+            while data:
+                yield data
+                data = self._take(PIECE)
+            return
+        frame = start(self.name)
+        while True:
+            piece = frame.unpack(data)
+            self._pending = frame.unused
+            if piece:
+                yield piece
+            if frame.eof:
+                data = frame.unused_data.lstrip(b"\0")  # padding
+                while not data:
+                    data = self._take(_READ)
+                    if not data:
+                        return
+                    data = data.lstrip(b"\0")
+                frame = start(self.name)
+            elif frame.is_hungry:
+                data = self._take(_READ)
+                if not data:
+                    raise ImageError(f"{self.name}: the compressed data is cut off")
+            else:
+                data = b""
+
+
+def _hash(digest: str) -> hashlib._Hash | None:
+    if not digest:
+        return None
+    return hashlib.sha512() if len(digest) == 128 else hashlib.sha256()
+
+
+def _kind(data: bytes) -> tuple[str, Callable[[str], _Frame]]:
+    if data.startswith(_GZIP):
+        return "gzip", _Gzip
+    # A zstd stream may begin with a frame to skip (0x184D2A50 to 5F), such as eStargz-like tables of contents.
+    if data.startswith(_ZSTD) or (data[1:4] == b"\x2a\x4d\x18" and data[0] >> 4 == 5):
+        return "zstd", _Zstd
+    if data.startswith(_XZ):
+        return "xz", _Xz
+    return "", _Gzip
+
+
+class _Gzip:
+    def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
+        self._object = zlib.decompressobj(31)  # with gzip's header, and its checksum looked at
+
+    def unpack(self, data: bytes) -> bytes:
+        return self._object.decompress(self._object.unconsumed_tail + data, PIECE)
+
+    @property
+    def is_hungry(self) -> bool:
+        return not self._object.unconsumed_tail
+
+    @property
+    def unused(self) -> int:
+        return len(self._object.unused_data) + len(self._object.unconsumed_tail)
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+
+class _Xz:
+    def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
+        self._object = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
+
+    def unpack(self, data: bytes) -> bytes:
+        return self._object.decompress(data, PIECE)
+
+    @property
+    def is_hungry(self) -> bool:
+        return self._object.needs_input
+
+    @property
+    def unused(self) -> int:
+        return len(self.unused_data)
+
+    @property
+    def eof(self) -> bool:
+        return self._object.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._object.unused_data
+
+
+class _Zstd:
+    def __init__(self, name: str) -> None:
+        module = _zstd()
+        if module is None:
+            raise ImageError(
+                f"{name}: is compressed with zstd, which this Python cannot read; "
+                "install it with: pip install 'cleanroom-recipes[audit]'"
+            )
+        self._name = name
+        self._error = module.ZstdError
+        # Its own limit for the window, 128 MiB, stays: a frame may ask for more than this machine has.
+        self._object = module.ZstdDecompressor()
+
+    def unpack(self, data: bytes) -> bytes:
+        try:
+            piece: bytes = self._object.decompress(data, PIECE)
+        except self._error as error:
+            raise ImageError(f"{self._name}: the compressed data is broken: {error}") from None
+        return piece
+
+    @property
+    def is_hungry(self) -> bool:
+        return bool(self._object.needs_input)
+
+    @property
+    def unused(self) -> int:
+        return len(self.unused_data)
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._object.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        unused: bytes = self._object.unused_data
+        return unused
+
+
+def _zstd() -> Any:
+    """Return the module for zstd: Python's own from 3.14 on, else the one that the extra ``audit`` installs."""
+    for name in ("compression.zstd", "backports.zstd"):
+        try:
+            return import_module(name)
+        except ImportError:
+            continue
+    return None

@@ -1,0 +1,176 @@
+"""Read the layers of an image, once and in order, into one tree of files."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cleanroom.images.compression import Stream
+from cleanroom.images.image import Image
+from cleanroom.images.limits import DEFAULT, Limits
+from cleanroom.images.tar import FILE, FOLDER, LINK, OTHER, SYMLINK, Member, members
+from cleanroom.images.tree import Tree, show
+
+PASSWD, OS_RELEASE = b"etc/passwd", b"etc/os-release"
+_WANTED = (PASSWD, b"/os-release")
+_LARGEST_TEXT = 1 << 20
+_NOT_FILES = (b"proc", b"sys", b"dev")  # of the container one is in: nothing that an image has
+
+
+@dataclass(slots=True)
+class LayerContents:
+    """What one layer holds. ``unpacked`` are the bytes of its tar stream, ``stored`` those that are pulled."""
+
+    unpacked: int = 0
+    stored: int = 0
+    compression: str = ""
+    files: int = 0
+    bytes: int = 0  # of its files
+    share: Callable[[int, int], int] = lambda start, end: end - start  # stored bytes of a range of unpacked ones
+
+
+@dataclass(slots=True)
+class Contents:
+    """An image that was read."""
+
+    tree: Tree
+    layers: list[LayerContents]
+    texts: dict[int, bytes] = field(default_factory=dict)  # small files that say something about the system, by inode
+    problems: list[str] = field(default_factory=list)  # what could not be read of a folder
+
+    def text(self, path: bytes) -> str:
+        """Return the text of a file that was kept, ``""`` if there is none."""
+        found = self.tree.resolve(path)
+        content = self.texts.get(found[1]) if found is not None and type(found[1]) is int else None
+        return (content or b"").decode("utf-8", "replace")
+
+
+def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None] | None = None) -> Contents:
+    """Read all layers; ``progress`` is told of every so many bytes. Raises ImageError."""
+    if image.folder:
+        return _folder(image.folder, limits, progress)
+    tree = Tree(limits, whiteouts=image.kind != "rootfs")
+    contents = Contents(tree, [])
+    budget = limits.unpacked
+    for source in image.layers:
+        with source.open() as file:
+            stream = Stream(
+                _told(file.read, progress),
+                source.name,
+                limits,
+                budget=budget,
+                digest=source.digest,
+                diff_id="" if source.digest else source.diff_id,
+            )
+            contents.layers.append(_layer(tree, contents.texts, stream))
+        budget -= stream.unpacked
+    return contents
+
+
+def _told(read: Callable[[int], bytes], progress: Callable[[int], None] | None) -> Callable[[int], bytes]:
+    if progress is None:
+        return read
+
+    def reading(count: int) -> bytes:
+        data = read(count)
+        progress(len(data))
+        return data
+
+    return reading
+
+
+def _layer(tree: Tree, texts: dict[int, bytes], stream: Stream) -> LayerContents:
+    tree.begin(stream.name)
+    first = len(tree.sizes)
+    add = tree.add
+    for member in members(stream, stream.name, _WANTED):
+        add(member)
+        if member.content is not None:
+            texts[len(tree.sizes) - 1] = member.content
+    tree.finish()
+    return LayerContents(
+        stream.unpacked,
+        stream.stored,
+        stream.compression,
+        sum(1 for size in tree.sizes[first:] if size),
+        sum(tree.sizes[first:]),
+        stream.share,
+    )
+
+
+def _folder(root: str, limits: Limits, progress: Callable[[int], None] | None) -> Contents:
+    """Read a root file system that is unpacked already, as one layer. Nothing but names and sizes is looked at."""
+    tree = Tree(limits, whiteouts=False)
+    contents = Contents(tree, [])
+    tree.begin(root)
+    seen: dict[tuple[int, int], bytes] = {}
+    counts: dict[int, int] = {}
+    position = 0
+    top = os.fsencode(root)
+    device = Path(root).stat().st_dev
+    stack = [b""]
+    while stack:
+        folder = stack.pop()
+        try:
+            entries = sorted(os.scandir(top + b"/" + folder), key=lambda entry: entry.name)
+        except OSError as error:
+            contents.problems.append(f"{show(folder) or root}: cannot be read: {error.strerror}")
+            continue
+        for entry in entries:
+            name = folder + b"/" + entry.name if folder else entry.name
+            try:
+                status = entry.stat(follow_symlinks=False)
+                kind = _kind(status.st_mode)
+                target = os.readlink(entry.path) if kind == SYMLINK else b""  # noqa: PTH115 - bytes
+            except OSError as error:
+                contents.problems.append(f"{show(name)}: cannot be read: {error.strerror}")
+                continue
+            if status.st_dev != device or (root == "/" and name in _NOT_FILES):
+                continue  # mounted there, and nothing that the image has
+            if kind == FOLDER:
+                stack.append(name)
+            size = 0
+            if kind == FILE:
+                key = (status.st_dev, status.st_ino)
+                if status.st_nlink > 1 and key in seen:
+                    tree.add(Member(LINK, name, seen[key], 0, 0, 0, None))
+                    continue
+                size = status.st_size
+                if status.st_nlink > 1:
+                    seen[key] = name
+                    counts[len(tree.sizes)] = status.st_nlink
+            tree.add(Member(kind, name, target, size, position, position + size, None))
+            position += size
+        if progress is not None:
+            progress(len(entries))
+    tree.finish()
+    for number, count in counts.items():
+        tree.links[number] = max(count, tree.links[number])  # also those outside of the folder
+    for path in (PASSWD, OS_RELEASE):
+        found = tree.resolve(path)
+        if found is not None and type(found[1]) is int:
+            contents.texts[found[1]] = _text(top + b"/" + found[0])
+    contents.layers.append(
+        LayerContents(position, position, "", sum(1 for size in tree.sizes if size), sum(tree.sizes))
+    )
+    return contents
+
+
+def _kind(mode: int) -> int:
+    if stat.S_ISREG(mode):
+        return FILE
+    if stat.S_ISDIR(mode):
+        return FOLDER
+    return SYMLINK if stat.S_ISLNK(mode) else OTHER
+
+
+def _text(path: bytes) -> bytes:
+    try:
+        number = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return b""
+    with os.fdopen(number, "rb") as file:
+        return file.read(_LARGEST_TEXT) if stat.S_ISREG(os.fstat(number).st_mode) else b""

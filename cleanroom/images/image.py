@@ -1,0 +1,132 @@
+"""What every reader of a format gives: the layers of an image and what its configuration says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
+
+from cleanroom.images.limits import ImageError
+
+Progress = Callable[[int], None]  # is told of every so many stored bytes that were read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerSource:
+    """One layer, not yet read. ``open`` gives its stored bytes; digests are hexadecimal SHA-256, ``""`` if unknown."""
+
+    name: str  # for messages
+    size: int  # stored bytes, 0 if unknown
+    open: Callable[[], AbstractContextManager[BinaryIO]]
+    digest: str = ""  # of what is stored
+    diff_id: str = ""  # of what it unpacks to
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One entry of the history: what made a layer, or changed the configuration."""
+
+    created_by: str
+    comment: str = ""
+    created: str = ""
+    makes_layer: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Configuration:
+    """What an image's configuration says about paths, and how its layers came to be.
+
+    Source: https://github.com/opencontainers/image-spec/blob/main/config.md
+    """
+
+    environment: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    platform: str = ""
+    diff_ids: tuple[str, ...] = ()  # hexadecimal
+    history: tuple[Step, ...] = ()
+    base_name: str = ""  # as the annotation org.opencontainers.image.base.name has it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image of any format. ``folder`` is set instead of layers for a root file system that is a folder."""
+
+    reference: str
+    kind: str  # oci-layout, oci-archive, docker-archive, dir, rootfs-archive, rootfs
+    digest: str = ""  # of its manifest, or of its configuration where the format has no manifest
+    configuration: Configuration = field(default_factory=Configuration)
+    layers: tuple[LayerSource, ...] = ()
+    folder: str = ""
+
+
+def json_object(data: bytes, what: str) -> dict[str, Any]:
+    """Return the JSON object in ``data``. Raises ImageError, in which it is called ``what``."""
+    try:
+        value = json.loads(data)
+    except (ValueError, RecursionError):
+        raise ImageError(f"{what} is not valid JSON") from None
+    if not isinstance(value, dict):
+        raise ImageError(f"{what} is not a JSON object")
+    return value
+
+
+def texts(value: object) -> Iterator[str]:
+    """Yield the strings of a list; nothing if it is none."""
+    if isinstance(value, list):
+        yield from (item for item in value if isinstance(item, str))
+
+
+def hexadecimal(digest: object, what: str) -> str:
+    """Return the digits of a ``sha256:…`` digest. Raises ImageError for what is none, which could name any file."""
+    if isinstance(digest, str):
+        algorithm, _, digits = digest.partition(":")
+        length = {"sha256": 64, "sha512": 128}.get(algorithm)
+        if length == len(digits) and not set(digits) - set("0123456789abcdef"):
+            return digits
+    raise ImageError(f"{what}: {str(digest)[:100]!r} is no digest")
+
+
+def configuration(data: bytes, annotations: Mapping[str, Any] | None = None) -> Configuration:
+    """Read an image's configuration. What is not as the specification has it is passed over where that does no harm."""
+    document = json_object(data, "the image's configuration")
+    rootfs = document.get("rootfs")
+    diff_ids = tuple(
+        hexadecimal(digest, "the image's configuration")
+        for digest in texts(rootfs.get("diff_ids") if isinstance(rootfs, dict) else None)
+    )
+    config = document.get("config")
+    config = config if isinstance(config, dict) else {}
+    environment = dict(item.partition("=")[::2] for item in texts(config.get("Env")))
+    history = document.get("history")
+    steps = tuple(
+        Step(
+            _text(item.get("created_by")),
+            _text(item.get("comment")),
+            _text(item.get("created")),
+            not item.get("empty_layer"),
+        )
+        for item in (history if isinstance(history, list) else ())
+        if isinstance(item, dict)
+    )
+    platform = "/".join(
+        part for part in (_text(document.get(key)) for key in ("os", "architecture", "variant")) if part
+    )
+    labels = config.get("Labels")
+    base = ""
+    for place in (annotations, labels):
+        if isinstance(place, dict):
+            base = base or _text(place.get("org.opencontainers.image.base.name"))
+    return Configuration(
+        environment=environment,
+        user=_text(config.get("User")),
+        platform=platform,
+        diff_ids=diff_ids,
+        history=steps,
+        base_name=base,
+    )
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""

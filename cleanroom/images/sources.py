@@ -1,0 +1,170 @@
+"""Where images come from: files and folders, registries and stores through the tools that hold them."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from cleanroom.images import layout
+from cleanroom.images.compression import Stream
+from cleanroom.images.files import ArchiveFiles, FolderFiles
+from cleanroom.images.image import Image, LayerSource
+from cleanroom.images.limits import DEFAULT, ImageError, Limits
+from cleanroom.images.tar import members
+
+# Transports whose images lie in files, as skopeo has them: oci:FOLDER[:NAME], docker-archive:FILE[:NAME].
+_FILES = ("oci", "oci-archive", "docker-archive", "dir")
+_SKOPEO = ("docker", "docker-daemon", "containers-storage", "ostree", "sif")
+# How the first member of an image's archive is called, by any of the tools that write them.
+_IMAGE_MEMBER = re.compile(
+    rb"(\./)*(oci-layout|index\.json|manifest\.json|repositories|config\.json|blobs(/.*)?"
+    rb"|(sha256:)?[0-9a-f]{64}(\.json|\.tar(\.gz)?|/.*)?)"
+)
+
+
+@contextmanager
+def open_image(reference: str, *, platform: str = "", limits: Limits = DEFAULT) -> Iterator[Image]:
+    """Find the image that a person means, ready to be read while the context lasts. Raises ImageError.
+
+    ``reference`` is a file or folder, such a one behind ``oci:``, ``oci-archive:``, ``docker-archive:`` or ``dir:``
+    (then with ``:NAME`` behind it, where it holds several images), a reference that skopeo knows (``docker://…``), or
+    the name of an image that Docker or Podman has.
+    """
+    with ExitStack() as stack:
+        transport, _, rest = reference.partition(":")
+        if Path(reference).exists():
+            yield _path(stack, reference, reference, "", platform, limits)
+        elif transport in _FILES:
+            path, name = _split(rest)
+            yield _path(stack, reference, path, name, platform, limits)
+        elif transport in _SKOPEO and (transport != "docker" or rest.startswith("//")):
+            yield _skopeo(stack, reference, platform, limits)
+        elif re.match(r"[./~]|.*\.(tar|tgz|gz|zst|xz)$", reference):
+            raise ImageError(f"{reference}: there is no such file")
+        else:
+            yield _saved(stack, reference, platform, limits)
+
+
+def _split(rest: str) -> tuple[str, str]:
+    """Return the path and the name in ``PATH[:NAME]``; the path is the longest that is there."""
+    parts = rest.split(":")
+    for count in range(len(parts), 0, -1):
+        path = ":".join(parts[:count])
+        if Path(path).exists():
+            return path, ":".join(parts[count:])
+    raise ImageError(f"{rest}: there is no such file or folder")
+
+
+def _path(stack: ExitStack, reference: str, path: str, name: str, platform: str, limits: Limits) -> Image:
+    if Path(path).is_dir():
+        files = FolderFiles(path)
+        if layout.is_layout(files):
+            return layout.image(files, reference, limits, platform=platform, name=name)
+        return Image(reference=reference, kind="rootfs", folder=path)
+    if not Path(path).is_file():
+        raise ImageError(f"{path}: is neither a file nor a folder")
+    file = stack.enter_context(_opened(path))
+    is_image, is_compressed = _peek(file, path, limits)
+    if is_image:
+        archive = ArchiveFiles(_unpack(stack, file, path, limits) if is_compressed else file, path, limits)
+        if layout.is_layout(archive):
+            return layout.image(archive, reference, limits, platform=platform, name=name)
+    size = Path(path).stat().st_size
+    source = LayerSource(name=path, size=size, open=partial(_opened, path))
+    return Image(reference=reference, kind="rootfs", layers=(source,))
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[BinaryIO]:
+    try:
+        file = Path(path).open("rb")  # noqa: SIM115 - so that only what open raises is caught
+    except OSError as error:
+        raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
+    with file:
+        yield file
+
+
+def _peek(file: BinaryIO, name: str, limits: Limits) -> tuple[bool, bool]:
+    """Tell whether a tar archive looks like an image's, and whether it is compressed. Raises ImageError."""
+    stream = Stream(file.read, name, limits)
+    for member in members(stream, name):
+        if member.name.strip(b"./"):
+            return bool(_IMAGE_MEMBER.fullmatch(member.name)), bool(stream.compression)
+    if not stream.unpacked:
+        raise ImageError(f"{name}: is empty")
+    return False, bool(stream.compression)
+
+
+def _unpack(stack: ExitStack, file: BinaryIO, name: str, limits: Limits) -> BinaryIO:
+    """Return the archive without its compression, in a temporary file that has no name."""
+    file.seek(0)
+    unpacked = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+    try:
+        for piece in Stream(file.read, name, limits, budget=limits.unpacked):
+            unpacked.write(piece)
+    except OSError as error:
+        raise ImageError(f"{name}: cannot be unpacked into {tempfile.gettempdir()}: {error.strerror}") from None
+    return unpacked
+
+
+def _folder(stack: ExitStack) -> str:
+    return stack.enter_context(tempfile.TemporaryDirectory(prefix="cleanroom-"))
+
+
+def _skopeo(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image:
+    skopeo = shutil.which("skopeo")
+    if skopeo is None:
+        raise ImageError(
+            f"{reference}: needs skopeo, which is not installed; or save the image to a file and name that"
+        )
+    target = f"{_folder(stack)}/image"
+    override = [
+        f"--override-{key}={value}"
+        for key, value in zip(("os", "arch", "variant"), _platform_parts(platform), strict=False)
+    ]
+    _run([skopeo, *override, "copy", "--quiet", reference, f"dir:{target}"], reference)
+    return layout.image(FolderFiles(target), reference, limits)
+
+
+def _platform_parts(platform: str) -> list[str]:
+    if not platform:
+        return []
+    return (platform if "/" in platform else f"linux/{platform}").split("/")
+
+
+def _saved(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image:
+    if reference.startswith("-") or not re.fullmatch(r"[\w][\w./:@-]*", reference):
+        raise ImageError(f"{reference}: is neither a file nor the name of an image")
+    tools = [tool for tool in ("docker", "podman") if shutil.which(tool)]
+    complaints = []
+    for tool in tools:
+        target = f"{_folder(stack)}/image.tar"
+        try:
+            _run([tool, "save", "--output", target, reference], reference)
+        except ImageError as error:
+            complaints.append(str(error))
+            continue
+        return _path(stack, reference, target, "", platform, limits)
+    if complaints:
+        raise ImageError("; ".join(complaints))
+    raise ImageError(
+        f"{reference}: there is no such file or folder, and neither docker nor podman is here to have an image of this "
+        "name; for one in a registry, write docker://NAME"
+    )
+
+
+def _run(command: list[str], reference: str) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    except OSError as error:
+        raise ImageError(f"{reference}: {Path(command[0]).name} cannot be run: {error.strerror}") from None
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        raise ImageError(f"{reference}: {Path(command[0]).name} says: {said[-1] if said else done.returncode}")
