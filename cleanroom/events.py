@@ -1011,7 +1011,7 @@ def configure(library: Library, state: State, path: str, text: str, home: str) -
             return fnmatchcase(name, file[2:])
         return fnmatchcase(path, home + file[1:] if file.startswith("~") else file)
 
-    for recipe in library.recipes():
+    for recipe in library.about(name):
         for prevention in recipe.preventions:
             if any(map(is_meant, prevention.files)) and re.search(prevention.pattern, text):
                 state.settings.update((recipe.id, cache) for cache in prevention.caches)
@@ -1027,7 +1027,7 @@ def configure(library: Library, state: State, path: str, text: str, home: str) -
 def tell_versions(library: Library, state: State, path: str) -> None:
     """Note in ``state`` which versions a file that is now at ``path`` tells of."""
     name = path.rstrip("/").rpartition("/")[2]
-    for recipe in library.recipes():
+    for recipe in library.about(name):
         for sign in recipe.signs:
             if any(fnmatchcase(name, file) for file in sign.files):
                 state.tell_version(recipe.id, sign.version)

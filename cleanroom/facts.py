@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
+from cleanroom.globs import matches
 from cleanroom.recipe import Base, Remedy
 
 
@@ -28,13 +29,11 @@ def in_range(version: str, ranges: str) -> bool:
 
 def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -> bool | None:
     """Tell whether a fact with these ranges holds on a base image; None when that is not known."""
-    from fnmatch import fnmatchcase
-
     verdict: bool | None = True
     if bases:
         image = base.images[0]
         if not any(
-            f"family:{base.family}" == glob or (not glob.startswith("family:") and fnmatchcase(image, glob))
+            f"family:{base.family}" == glob or (not glob.startswith("family:") and matches(image, glob))
             for glob in bases
         ):
             return False

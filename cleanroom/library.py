@@ -1,15 +1,22 @@
-"""All recipes: by id, alias and executable; read from their files when they are first asked for."""
+"""All recipes: by id, alias and executable; each is read when it is first asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from fnmatch import fnmatchcase
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from importlib import import_module
 from types import MappingProxyType
-from typing import Any
 
-from cleanroom.load import RECIPES, parse_bases, parse_recipe
-from cleanroom.recipe import Base, Program, Recipe
+from cleanroom.globs import is_glob, matches
+from cleanroom.recipe import Base, Claims, Program, Recipe
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import os
+    from typing import Any, TypeAlias
+
+    from cleanroom.load import Files
+
+    _Place: TypeAlias = tuple[str, int]  # a recipe's id, and which of its programs
 
 
 class UnknownManager(KeyError):  # noqa: N818 - public name
@@ -21,97 +28,99 @@ class UnknownManager(KeyError):  # noqa: N818 - public name
         self.suggestions = suggestions
 
 
-class Library:
-    """Recipes and base images from one folder, and recipes added by hand. Safe to share between threads."""
+class Compiled:
+    """The recipes that ship, as the Python that ``hatch_build.py`` made of them when the wheel was built."""
 
-    def __init__(self, folder: Path = RECIPES, recipes: Iterable[Recipe] = ()) -> None:
-        self._folder = folder
-        self._added = {recipe.id: recipe for recipe in recipes}
-        self._known: dict[str, Recipe] = {}
-        self._all: tuple[Recipe, ...] | None = None
+    def __init__(self) -> None:
+        """Raise ModuleNotFoundError where there are none: in a checkout and an editable installation."""
+        self.claims: Mapping[str, Claims] = import_module("cleanroom._compiled").CLAIMS
+
+    def ids(self) -> list[str]:
+        """Return which recipes there are, sorted."""
+        return sorted(self.claims)
+
+    def recipe(self, identifier: str) -> Recipe:
+        """Return the recipe with this id."""
+        recipe: Recipe = import_module(f"cleanroom._compiled.recipe_{identifier}").RECIPE
+        return recipe
+
+    def bases(self) -> tuple[Base, ...]:
+        """Return what ``bases.yaml`` lists."""
+        bases: tuple[Base, ...] = import_module("cleanroom._compiled.bases").BASES
+        return bases
+
+
+class Library:
+    """Recipes and base images, and recipes added by hand. Safe to share between threads.
+
+    They come from the YAML in ``folder``; without one they are those that ship.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None, recipes: Iterable[Recipe] = ()) -> None:
+        self._source = _source(folder)
+        self._known = {recipe.id: recipe for recipe in recipes}
+        self._ids = sorted({*self._source.ids(), *self._known})
         self._bases: tuple[Base, ...] | None = None
-        self._exact: dict[str, tuple[Recipe, Program]] = {}
-        self._globs: list[tuple[str, Recipe, Program]] = []
-        self._modules: dict[str, tuple[Recipe, Program]] = {}
+        self._names: _Names | None = None
         self._files: frozenset[str] | None = None
         self._base_cache: dict[str, Base] = {}
 
     def find(self, name: str) -> Recipe:
         """Return the recipe with this id, alias or executable. Raises UnknownManager."""
-        if name in self._added:
-            return self._added[name]
-        if name.replace("-", "").isalnum() and (self._folder / f"{name}.yaml").is_file() and name != "bases":
-            return self._read(name)
-        for recipe in self.recipes():
-            if name in recipe.aliases:
-                return recipe
+        if name in self._ids:
+            return self._recipe(name)
+        claims = [self._claims(identifier) for identifier in self._ids]
+        for claim in claims:
+            if name in claim.aliases:
+                return self._recipe(claim.id)
         if found := self.program(name):
             return found[0]
         from difflib import get_close_matches
 
-        names = sorted({n for recipe in self.recipes() for n in (recipe.id, *recipe.aliases)})
+        names = sorted({name for claim in claims for name in (claim.id, *claim.aliases)})
         raise UnknownManager(name, tuple(get_close_matches(name.lower(), names, n=3)))
 
     def recipes(self) -> tuple[Recipe, ...]:
         """Return all recipes, sorted by id."""
-        if self._all is None:
-            names = sorted(path.stem for path in self._folder.glob("*.yaml") if path.stem != "bases")
-            read = {name: self._read(name) for name in names} | self._added
-            self._all = tuple(read[name] for name in sorted(read))
-            exact: dict[str, tuple[Recipe, Program]] = {}
-            globs: list[tuple[str, Recipe, Program]] = []
-            for recipe in self._all:
-                for program in recipe.programs:
-                    for name in program.names:
-                        if any(character in name for character in "*?["):
-                            globs.append((name, recipe, program))
-                        else:
-                            exact[name] = (recipe, program)
-                    for module in program.modules:
-                        self._modules[module] = (recipe, program)
-            self._globs = globs
-            self._exact = exact
-        return self._all
+        return tuple(self._recipe(identifier) for identifier in self._ids)
 
     def program(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose executable ``name`` (a base name) is."""
-        self.recipes()
-        found = self._exact.get(name)
+        names = self._all_names()
+        found = names.exact.get(name)
         if found is None:
-            for pattern, recipe, program in self._globs:
-                if fnmatchcase(name, pattern):
-                    return recipe, program
-        return found
+            found = next((place for pattern, place in names.globs if matches(name, pattern)), None)
+        return self._program(found)
 
     def module(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose Python module (``python -m NAME``) this is."""
-        self.recipes()
-        return self._modules.get(name)
+        return self._program(self._all_names().modules.get(name))
 
     def files(self) -> frozenset[str]:
-        """Return the base names (globs) of all files that tell something of a manager: configuration, signs."""
+        """Return the base names (globs) of all files that tell something of a manager."""
         if self._files is None:
-            self._files = frozenset(
-                file.rpartition("/")[2]
-                for recipe in self.recipes()
-                for items in (recipe.preventions, recipe.settings, recipe.lean, recipe.signs)
-                for item in items
-                for file in item.files
-            )
+            self._files = frozenset(file for identifier in self._ids for file in self._claims(identifier).files)
         return self._files
+
+    def about(self, file: str) -> tuple[Recipe, ...]:
+        """Return the recipes to which a file of this base name may tell something: configuration, signs."""
+        return tuple(
+            self._recipe(identifier)
+            for identifier in self._ids
+            if any(matches(file, pattern) for pattern in self._claims(identifier).files)
+        )
 
     def base(self, image: str) -> Base:
         """Return what is known of a base image: all entries that match, later ones over earlier ones."""
         if image not in self._base_cache:
             if self._bases is None:
-                path = self._folder / "bases.yaml"
-                self._bases = parse_bases(path.read_bytes(), str(path)) if path.is_file() else ()
+                self._bases = self._source.bases()
             names, tag = image_names(image)
             merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "files": ()}
             for base in self._bases:
-                if not any(fnmatchcase(name, glob) for name in names for glob in base.images):
+                if not any(matches(name, glob) for name in names for glob in base.images):
                     continue
-                if base.tags and not any(fnmatchcase(tag, glob) for glob in base.tags):
+                if base.tags and not any(matches(tag, glob) for glob in base.tags):
                     continue
                 for key in ("family", "sh", "user", "uid", "home"):
                     if value := getattr(base, key):
@@ -125,11 +134,70 @@ class Library:
             self._base_cache[image] = Base(**merged)
         return self._base_cache[image]
 
-    def _read(self, name: str) -> Recipe:
-        if name not in self._known:
-            path = self._folder / f"{name}.yaml"
-            self._known[name] = parse_recipe(path.read_bytes(), str(path))
-        return self._known[name]
+    def _recipe(self, identifier: str) -> Recipe:
+        if identifier not in self._known:
+            self._known[identifier] = self._source.recipe(identifier)
+        return self._known[identifier]
+
+    def _claims(self, identifier: str) -> Claims:
+        if identifier in self._known or identifier not in self._source.claims:
+            return claims_of(self._recipe(identifier))
+        return self._source.claims[identifier]
+
+    def _program(self, place: _Place | None) -> tuple[Recipe, Program] | None:
+        if place is None:
+            return None
+        recipe = self._recipe(place[0])
+        return recipe, recipe.programs[place[1]]
+
+    def _all_names(self) -> _Names:
+        if self._names is None:
+            names = _Names()
+            for identifier in self._ids:
+                claims = self._claims(identifier)
+                for index, (executables, modules) in enumerate(claims.programs):
+                    place = (identifier, index)
+                    for name in executables:
+                        if is_glob(name):
+                            names.globs.append((name, place))
+                        else:
+                            names.exact[name] = place
+                    names.modules |= dict.fromkeys(modules, place)
+            self._names = names
+        return self._names
+
+
+class _Names:
+    """Whose each executable and module is."""
+
+    __slots__ = ("exact", "globs", "modules")
+
+    def __init__(self) -> None:
+        self.exact: dict[str, _Place] = {}
+        self.globs: list[tuple[str, _Place]] = []
+        self.modules: dict[str, _Place] = {}
+
+
+def claims_of(recipe: Recipe) -> Claims:
+    """Return what a recipe goes by."""
+    telling = (recipe.preventions, recipe.settings, recipe.lean, recipe.signs)
+    return Claims(
+        recipe.id,
+        recipe.aliases,
+        tuple((program.names, program.modules) for program in recipe.programs),
+        tuple({file.rpartition("/")[2]: None for items in telling for item in items for file in item.files}),
+    )
+
+
+def _source(folder: str | os.PathLike[str] | None) -> Compiled | Files:
+    if folder is None:
+        try:
+            return Compiled()
+        except ModuleNotFoundError:
+            pass
+    from cleanroom.load import Files
+
+    return Files() if folder is None else Files(folder)
 
 
 def image_names(image: str) -> tuple[tuple[str, ...], str]:

@@ -11,6 +11,7 @@ import dataclasses
 import difflib
 import functools
 import json
+import os
 import re
 import typing
 from collections import Counter, defaultdict
@@ -21,7 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import yaml
 
-from cleanroom.recipe import Base, Recipe
+from cleanroom.recipe import Base, Claims, Recipe
 from cleanroom.records import dataclass
 from cleanroom.text import Source
 
@@ -86,6 +87,29 @@ def parse_recipe(text: str | bytes, file: str) -> Recipe:
 def parse_bases(text: str | bytes, file: str) -> tuple[Base, ...]:
     """Return the bases that the YAML ``text`` lists under ``bases``. Raises RecipeError at the first problem."""
     return _parse(_Bases, text, file).bases
+
+
+class Files:
+    """The recipes and base images in a folder of YAML: what a library reads from."""
+
+    claims: Mapping[str, Claims] = MappingProxyType({})  # known only once a recipe is read
+
+    def __init__(self, folder: str | os.PathLike[str] = RECIPES) -> None:
+        self._folder = Path(folder)
+
+    def ids(self) -> list[str]:
+        """Return which recipes there are, sorted."""
+        return sorted(path.stem for path in self._folder.glob("*.yaml") if path.stem != "bases")
+
+    def recipe(self, identifier: str) -> Recipe:
+        """Return the recipe with this id. Raises RecipeError."""
+        path = self._folder / f"{identifier}.yaml"
+        return parse_recipe(path.read_bytes(), str(path))
+
+    def bases(self) -> tuple[Base, ...]:
+        """Return what ``bases.yaml`` lists, nothing where there is none. Raises RecipeError."""
+        path = self._folder / "bases.yaml"
+        return parse_bases(path.read_bytes(), str(path)) if path.is_file() else ()
 
 
 class _MisfitError(Exception):

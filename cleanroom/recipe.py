@@ -257,6 +257,16 @@ class Recipe:
         raise KeyError(identifier)
 
 
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a recipe goes by: enough to tell whether it is the one that is wanted."""
+
+    id: str
+    aliases: tuple[str, ...]
+    programs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # the names and modules of each
+    files: tuple[str, ...]  # base names (globs) of what may tell something of the manager: configuration, signs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Base:
     """What the images that match ``images`` (globs over the name) and ``tags`` (globs over the tag) bring along."""

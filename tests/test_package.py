@@ -34,7 +34,25 @@ def test_the_sdist_carries_the_recipes_and_the_tests(built: Path) -> None:
     assert set(others) <= set(names)
 
 
-def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the wheel."""
+    folder = tmp_path_factory.mktemp("installed")
+    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def run(installed: Path, code: str) -> list[str]:
+    """Return the lines that ``code`` prints with the package in the wheel."""
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-c", code]
+    result = subprocess.run(command, cwd=installed, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.splitlines()
+
+
+def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, installed: Path) -> None:
     with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
         names = archive.namelist()
         assert {
@@ -44,14 +62,27 @@ def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, tm
         } == RECIPES
         assert {"cleanroom/py.typed", "cleanroom/schemas/findings-1.schema.json"} <= set(names)
         assert not [name for name in names if name.startswith(("tests", "benchmarks", "recipes/"))]
-        archive.extractall(tmp_path)
     code = "import cleanroom; print(cleanroom.__file__); print(cleanroom.library().find('pip').origin)"
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    command = [sys.executable, "-c", code]
-    result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
-    package, origin = map(Path, result.stdout.split())
-    assert package.is_relative_to(tmp_path)
-    assert origin.is_relative_to(tmp_path)
+    package, origin = map(Path, run(installed, code))
+    assert package.is_relative_to(installed)
+    assert origin == installed / "cleanroom/recipes/pip.yaml"
+
+
+def test_the_wheel_reads_compiled_recipes_that_say_what_the_yaml_says(installed: Path) -> None:
+    code = """
+import sys
+from cleanroom.library import Library, claims_of
+library = Library()
+recipes, bases, claims = library.recipes(), library._source.bases(), library._source.claims
+print("yaml" in sys.modules)
+from cleanroom.load import Files
+files = Files()
+print(files.ids() == [recipe.id for recipe in recipes] == library._source.ids())
+print([recipe.id for recipe in recipes if recipe != files.recipe(recipe.id)])
+print([recipe.id for recipe in recipes if claims[recipe.id] != claims_of(recipe)])
+print(bases == files.bases(), len(bases) > 50)
+"""
+    assert run(installed, code) == ["False", "True", "[]", "[]", "True True"]
 
 
 def test_both_licences_are_named() -> None:
