@@ -234,6 +234,7 @@ class Walker:
         self.read_script = read_script
         self.unresolved = unresolved
         self.events: list[Event] = []
+        self.wanted: set[tuple[str, str]] = set()  # (recipe id, cache id) that a command reads if it starts a container
         self.variables: dict[str, str | None] = {**state.arguments, **state.environment}
         self.exported: set[str] = set(self.variables)
         self.cwd = state.workdir
@@ -865,6 +866,8 @@ class Walker:
         for cache in recipe.caches:
             if any(uses(use) is not False for use in cache.needed_by):
                 self.emit(Need(recipe, cache, 0, span, guards, sudo))
+            if any(uses(use) for use in cache.used_at_start_by):
+                self.wanted.add((recipe.id, cache.id))
         for cache in recipe.caches:
             if any(uses(use) for use in cache.filled_by):
                 filled = True
@@ -1059,7 +1062,7 @@ def split_options(words: list[str], program: Program) -> tuple[list[str], list[s
     """Return the operands (verb first) and the options of a command line.
 
     Options keep their value as ``-o=value``, also where it stands in their word (``-ofile``) or behind a cluster
-    (``-yo file``).
+    (``-yo file``). Words that the program takes before the verb (``cargo +nightly build``) are left out.
     """
     operands: list[str] = []
     options: list[str] = []
@@ -1071,7 +1074,8 @@ def split_options(words: list[str], program: Program) -> tuple[list[str], list[s
             operands += words[index:]
             break
         if not word.startswith("-") or len(word) == 1:
-            operands.append(word)
+            if operands or not any(fnmatchcase(word, before) for before in program.words_before_verb):
+                operands.append(word)
             continue
         if not (word in program.options_with_value or word.startswith("--") or program.single_dash):
             for place, letter in enumerate(word[1:], 1):
@@ -1123,6 +1127,8 @@ def matches(
     else:
         return False
     if use.operands and bool(behind) != (use.operands == "some"):
+        return False
+    if use.code and not any(re.search(use.code, text) for text in (*operands, *options)):
         return False
 
     def has(option: str) -> bool:

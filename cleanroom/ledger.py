@@ -51,7 +51,11 @@ class Layer:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a fill. ``state`` is ``prevented``, ``mounted``, ``clean``, ``unknown`` or ``left``."""
+    """What became of a fill.
+
+    ``state`` is ``prevented``, ``mounted``, ``clean``, ``unknown``, ``left``, or ``used`` where the command that starts
+    a container reads it.
+    """
 
     fill: Fill
     layer: Layer
@@ -73,6 +77,7 @@ class StageLedger:
     layers: list[Layer] = field(default_factory=list)
     ships: bool = False
     copies: list[tuple[int, tuple[str, ...], Instruction]] = field(default_factory=list)
+    start: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # CMD, ENTRYPOINT -> caches that it reads
 
     @property
     def name(self) -> str:
@@ -98,6 +103,13 @@ class Ledger:
             found.insert(0, self.stages[current])
             current = self.stages[current].parent
         return found
+
+    def used_at_start(self, index: int) -> set[tuple[str, str]]:
+        """Return the caches (recipe id, cache id) that a container of the stage reads whenever it starts."""
+        start: dict[str, set[tuple[str, str]]] = {}
+        for stage in self.chain(index):
+            start |= stage.start
+        return {cache for caches in start.values() for cache in caches}
 
 
 class TargetError(ValueError):
@@ -190,6 +202,8 @@ class _Build:
         keyword = instruction.keyword
         if keyword == "RUN":
             ledger.layers.append(self.layer(instruction, ledger, state))
+        elif keyword in ("CMD", "ENTRYPOINT"):
+            ledger.start[keyword] = self.start(instruction, state)
         elif keyword == "ENV":
             values = {**state.arguments, **state.environment}
             for assignment in reader.assignments(instruction):
@@ -271,6 +285,29 @@ class _Build:
             self.note(instruction.span, "the shell of this image is not a POSIX shell")
             return Layer(instruction, ledger.stage.index, [], mounts, state.user, state.home(), state.base)
         walker = Walker(self.library, state, self.read_file, self.note)
+        scripts = self.walk(walker, instruction)
+        walker.finish()
+        return Layer(
+            instruction,
+            ledger.stage.index,
+            walker.events,
+            mounts,
+            state.user or state.base.user or "root",
+            state.home(),
+            state.base,
+            scripts,
+        )
+
+    def start(self, instruction: Instruction, state: State) -> set[tuple[str, str]]:
+        """Return the caches that a CMD or ENTRYPOINT reads."""
+        if state.base.family == "windows" or ("", "shell") in state.settings:
+            return set()
+        walker = Walker(self.library, state.copy(), self.read_file, lambda *_: None)
+        self.walk(walker, instruction)
+        return walker.wanted
+
+    def walk(self, walker: Walker, instruction: Instruction) -> tuple[MappedText, ...]:
+        """Walk what an instruction runs; return its shell scripts where it is in shell form."""
         scripts: tuple[MappedText, ...] = ()
         if instruction.exec_form is not None:
             argv = instruction.exec_form
@@ -289,17 +326,7 @@ class _Build:
             scripts = tuple(self.scripts(instruction))
             for script in scripts:
                 walker.run(script)
-        walker.finish()
-        return Layer(
-            instruction,
-            ledger.stage.index,
-            walker.events,
-            mounts,
-            state.user or state.base.user or "root",
-            state.home(),
-            state.base,
-            scripts,
-        )
+        return scripts
 
     def scripts(self, instruction: Instruction) -> Iterable[MappedText]:
         """Return the shell scripts of a RUN in shell form: its arguments, or the here-document that stands for them."""
@@ -418,10 +445,16 @@ def _overlap(ones: tuple[str, ...], others: tuple[str, ...]) -> bool | None:
 
 def _settle(ledger: Ledger, stage: StageLedger) -> None:
     """Find what became of every fill of a stage."""
-    copied: list[tuple[str, Instruction]] = []
+    copied: list[tuple[str, Instruction, StageLedger]] = []
+    used: set[tuple[str, str]] = set()
+    parents = {other.parent for other in ledger.stages if other.ships}
+    for other in ledger.stages:
+        is_image = other.ships and other.stage.index not in parents
+        if is_image and stage in ledger.chain(other.stage.index):
+            used |= ledger.used_at_start(other.stage.index)
     if not stage.ships:
         copied = [
-            (path, instruction)
+            (path, instruction, other)
             for other in ledger.stages
             if other.ships
             for index, paths, instruction in other.copies
@@ -449,15 +482,15 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
                         if found_late:
                             outcome.late = found_late
                             break
-            if not stage.ships:
-                outcome.copied_by = next(
-                    (
-                        instruction
-                        for path, instruction in copied
-                        if outcome.late is None and any(covers(escape(path), place) for place in event.paths)
-                    ),
-                    None,
-                )
+            reads = used
+            if not stage.ships and outcome.late is None:
+                for path, instruction, other in copied:
+                    if any(covers(escape(path), place) for place in event.paths):
+                        outcome.copied_by = instruction
+                        reads = ledger.used_at_start(other.stage.index)
+                        break
+            if outcome.late is None and (event.recipe.id, event.cache.id) in reads:
+                outcome.state = "used"
 
 
 def _outcome(fill: Fill, layer: Layer) -> Outcome:

@@ -36,6 +36,7 @@ class Program:
     runs: tuple[str, ...] = ()  # verbs behind which another command stands: conda run -n x pip install y; "": no verb
     folder_options: tuple[str, ...] = ()  # options whose value is the folder it works in: npm --prefix
     single_dash: bool = False  # long options begin with one dash (go build -modcacherw): -mo is not -m -o
+    words_before_verb: tuple[str, ...] = ()  # globs over words that are no verb: cargo +nightly build
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +46,7 @@ class Use:
     verbs: tuple[str, ...]
     programs: tuple[str, ...] = ()  # only these of the recipe's programs (as named there)
     operands: str = ""  # behind the verb: "some" or "none"; empty: either
+    code: str = ""  # regular expression over program text on the command line: Rscript -e 'pak::pak("x")'
     with_options: tuple[str, ...] = ()  # at least one of these
     with_all_options: tuple[str, ...] = ()  # every one of these
     without_options: tuple[str, ...] = ()  # none of these
@@ -84,6 +86,7 @@ class Cache:
     filled_by: tuple[Use, ...]
     needed_by: tuple[Use, ...] = ()  # the uses that fail without it; those that fetch it by themselves need nothing
     refill: str = ""  # the command that fetches it for them
+    used_at_start_by: tuple[Use, ...] = ()  # uses that, as CMD or ENTRYPOINT, read it at each start of a container
     kept_out_by_file: str = ""  # a file of the base that empties it after each use (Debian's docker-clean)
     flat: bool = False  # holds files only: ``rm`` without ``-r`` empties it
     minor: bool = False  # too small to report on its own; shown by ``show`` and emptied with the others

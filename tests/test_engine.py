@@ -1,4 +1,4 @@
-"""What the engine finds: one YAML file a topic, the Dockerfile beside what is expected.
+"""What the engine finds: one YAML file a topic or a manager, the Dockerfile beside what is expected.
 
 A case has ``name``, ``dockerfile``, ``expect`` (a list of ``rule[manager.cache]@line``) and optionally ``files`` (the
 build context), ``target``, ``select``, ``message`` (text that the first finding's message holds), ``unresolved`` (how
@@ -22,7 +22,8 @@ CASES_FOLDER = Path(__file__).parent / "cases"
 REST = yaml.safe_load((CASES_FOLDER / "recipe_problems.yaml").read_text("utf-8"))["rest"]
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")
-    for path in sorted((CASES_FOLDER / "engine").glob("*.yaml"))
+    for folder in ("engine", "recipes")
+    for path in sorted((CASES_FOLDER / folder).glob("*.yaml"))
     for case in yaml.safe_load(path.read_text("utf-8"))
 ]
 

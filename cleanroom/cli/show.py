@@ -93,6 +93,8 @@ def _cache(cache: Cache) -> Iterator[str]:
     if cache.typical:
         yield f"    about {size(cache.typical.bytes)} after {cache.typical.of}"
         yield from _link(cache.typical.source)
+    if cache.used_at_start_by:
+        yield "    kept where it is read whenever a container starts: CMD or ENTRYPOINT runs the manager"
     if cache.linked:
         yield f"    hard-linked with {cache.linked}: removing it frees only what nothing else links"
     if cache.kept_out_by_file:
