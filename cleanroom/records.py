@@ -49,7 +49,7 @@ else:
         return make
 
 
-__all__ = ["dataclass", "field", "replace"]
+__all__ = ["dataclass", "field", "plain", "replace"]
 
 
 class _Factory:
@@ -201,3 +201,17 @@ _ORDER: Mapping[str, Any] = {
     "__gt__": _comparison(operator.gt),
     "__ge__": _comparison(operator.ge),
 }
+
+
+def plain(value: object) -> object:
+    """Return a dataclass, and all within it, as mappings and lists; fields that are empty are left out."""
+    from dataclasses import fields, is_dataclass
+
+    if is_dataclass(value):
+        items = ((field.name, getattr(value, field.name)) for field in fields(value))
+        return {name: plain(item) for name, item in items if item not in ("", None, (), {}, False)}
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return [plain(item) for item in value]
+    return value

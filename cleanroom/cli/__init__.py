@@ -48,6 +48,7 @@ class _Cleanroom(Group):
         "audit": "audit",
         "explain": "explain",
         "recipes": "recipes",
+        "export": "export",
         "survey": "survey",
     }
 

@@ -41,7 +41,7 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
     if form == "json":
         import json
 
-        from cleanroom.feeds.json import plain
+        from cleanroom.records import plain
 
         click.echo(json.dumps(plain(answer), indent=1))
     else:

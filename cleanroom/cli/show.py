@@ -33,7 +33,7 @@ def command(manager: str, form: str) -> None:
     if form == "json":
         import json
 
-        from cleanroom.feeds.json import plain
+        from cleanroom.records import plain
 
         click.echo(json.dumps(plain(recipe), indent=1))
         return

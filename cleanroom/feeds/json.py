@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterable, Iterator
 
 import cleanroom
 from cleanroom.findings import Checked, Finding, Fix, Problem, Report
@@ -51,18 +50,6 @@ def document(files: Iterable[Rows]) -> Iterator[str]:
         unresolved += file.unresolved
         errors += file.errors
     yield f'],\n "unresolved": [{_list(unresolved)}],\n "errors": [{_list(errors)}]}}\n'
-
-
-def plain(value: object) -> object:
-    """Return a dataclass, and all within it, as mappings and lists; fields that are empty are left out."""
-    if is_dataclass(value):
-        items = ((field.name, getattr(value, field.name)) for field in fields(value))
-        return {name: plain(item) for name, item in items if item not in ("", None, (), {}, False)}
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
-        return [plain(item) for item in value]
-    return value
 
 
 def _list(items: list[str]) -> str:

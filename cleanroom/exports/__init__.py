@@ -1,0 +1,40 @@
+"""Exports: what cleanroom knows, in the form that other tools run or people read. One file a format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from importlib import import_module
+
+from cleanroom.library import Library
+from cleanroom.records import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A form of the library. ``render`` returns texts by their relative paths."""
+
+    name: str  # as after `cleanroom export`
+    summary: str
+    render: Callable[[Library], Mapping[str, str]]
+
+
+def _load_when_used(module: str) -> Callable[[Library], Mapping[str, str]]:
+    def render(library: Library) -> Mapping[str, str]:
+        files: Mapping[str, str] = import_module(f"cleanroom.exports.{module}").render(library)
+        return files
+
+    return render
+
+
+_SUMMARIES = {
+    "json": "all recipes as data, in one document, and a small one a manager",
+    "semgrep": "rules for Semgrep's Dockerfile language",
+    "rego": "a policy for conftest and for Trivy's custom checks, with its data",
+    "checkov": "custom checks for Checkov's Dockerfile framework",
+    "markdown": "a page a manager, with an index",
+    "html": "the same as a site that works from a folder, with a search box",
+}
+
+EXPORTS: Mapping[str, Export] = {
+    name: Export(name, summary, _load_when_used(name)) for name, summary in _SUMMARIES.items()
+}

@@ -1,0 +1,59 @@
+"""What a page about a manager says, before it is Markdown or HTML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cleanroom.facts import home_of, remedy_text
+from cleanroom.library import Library
+from cleanroom.recipe import Recipe
+from cleanroom.records import dataclass
+
+KINDS = {
+    "clean": "Clean up, in the same RUN",
+    "prevent": "Keep it from being written",
+    "mount": "Mount a cache, which stays out of the layer",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One remedy: what to write, for which caches, and what to know."""
+
+    kind: str
+    text: str
+    caches: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def ways(recipe: Recipe, library: Library) -> Iterator[Way]:
+    """Yield the remedies of a recipe as they are written on its official image, best first."""
+    base = library.base(recipe.official_image)
+    home = home_of(base.user or "root", base)
+    for kind in KINDS:
+        for remedy in recipe.remedies:
+            if remedy.kind != kind:
+                continue
+            notes = []
+            if remedy.option and remedy.verbs:
+                notes.append(f"on {', '.join(remedy.verbs)}")
+            if remedy.versions:
+                notes.append(f"version {remedy.versions}")
+            if remedy.bases:
+                notes.append(f"on {', '.join(remedy.bases)}")
+            if remedy.root_only:
+                notes.append("as root")
+            if remedy.before:
+                notes.append(f"after: {remedy.before}")
+            notes += [f"with ENV {name}={value}" for name, value in remedy.environment.items()]
+            if remedy.leaves:
+                notes.append(f"leaves {remedy.leaves}")
+            if remedy.note:
+                notes.append(remedy.note)
+            yield Way(kind, remedy_text(remedy, home), remedy.caches, tuple(notes))
+
+
+def executables(recipe: Recipe) -> list[str]:
+    """Return the names a manager runs as."""
+    names = [name for program in recipe.programs for name in program.names]
+    return names + [f"python -m {module}" for program in recipe.programs for module in program.modules]
