@@ -12,6 +12,7 @@ from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
 from cleanroom.records import dataclass, replace
 from cleanroom.rules import Rule, all_rules
+from cleanroom.suggest import did_you_mean
 from cleanroom.text import Source, Span
 
 RULES: Mapping[str, Rule] = all_rules()
@@ -62,7 +63,7 @@ def findings(ledger: Ledger, select: Collection[str], ignore: Collection[str], p
     asked = {selector.partition("[")[0] for selector in select}
     rules = [rule for rule in RULES.values() if rule.default or rule.name in asked]
     found = [finding for rule in rules for finding in rule.find(ledger)]
-    kept = list(_unignored(found, ledger.dockerfile, ledger.source))
+    kept = list(_unignored(found, ledger, [rule.name for rule in rules]))
     kept = [finding for finding in kept if _wanted(finding, select, ignore)]
     if prefer:
         kept = [
@@ -81,9 +82,12 @@ def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool
     return replace(finding, no_fix=fix) if isinstance(fix, str) else replace(finding, fix=fix)
 
 
+_SELECTOR = re.compile(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")
+
+
 def selects(selector: str, finding: Finding) -> bool:
     """Tell whether ``left-behind``, ``apt``, ``left-behind[apt]`` or ``left-behind[apt.lists]`` means this finding."""
-    match = re.fullmatch(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?", selector)
+    match = _SELECTOR.fullmatch(selector)
     if match is None:
         return False
     rule, manager, cache = match.groups()
@@ -108,34 +112,36 @@ class _Ignore:
     peer: str  # "hadolint" for hadolint's own comments
     first: int  # the lines it is for
     last: int
-    line: int
     span: Span
-    used: bool = False
+    used: set[str]  # selectors that hid a finding
 
 
-_COMMENT = re.compile(r"\s*(cleanroom|hadolint)\s*:?\s*(global\s+)?(ignore(?:-file)?)\s*=\s*([^#]*)")
+_COMMENT = re.compile(
+    r"""\s*(?P<tool>cleanroom|hadolint)\s*:?\s*(?P<all>global\s+)?(?P<what>ignore(?:-file)?)\s*=\s*
+    (?P<selectors>[^\s,\#]+(?:\s*,\s*[^\s,\#]+)*)""",  # what follows is the reason
+    re.VERBOSE,
+)
+_MEANT = re.compile(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)\b)", re.IGNORECASE)
 
 
 def _ignores(dockerfile: Dockerfile, source: Source) -> Iterator[_Ignore]:
     for comment in dockerfile.comments:
         match = _COMMENT.match(comment.text)
         if match is None:
+            if _MEANT.match(comment.text):
+                yield _Ignore((), "", 1, 0, comment.span, set())
             continue
-        selectors = tuple(part.strip() for part in match[4].split(",") if part.strip())
-        if match[2] or match[3] == "ignore-file":
-            first, last = 0, len(source)
-        else:
+        selectors = tuple(part.strip() for part in match["selectors"].split(","))
+        first, last = 0, len(source)
+        if not match["all"] and match["what"] != "ignore-file":
             following = (item for item in dockerfile.instructions if item.end_line >= comment.line)
             instruction = next(following, None)
-            if instruction is None:
-                first, last = 1, 0
-            else:
-                first, last = instruction.line, instruction.end_line
-        yield _Ignore(selectors, "hadolint" if match[1] == "hadolint" else "", first, last, comment.line, comment.span)
+            first, last = (instruction.line, instruction.end_line) if instruction else (1, 0)
+        yield _Ignore(selectors, "hadolint" if match["tool"] == "hadolint" else "", first, last, comment.span, set())
 
 
-def _unignored(found: list[Finding], dockerfile: Dockerfile, source: Source) -> Iterator[Finding]:
-    ignores = list(_ignores(dockerfile, source))
+def _unignored(found: list[Finding], ledger: Ledger, rules: Collection[str]) -> Iterator[Finding]:
+    ignores = list(_ignores(ledger.dockerfile, ledger.source))
     for finding in found:
         peers = {identifier for peer, ids in finding.aliases if peer == "hadolint" for identifier in ids}
         hidden = False
@@ -143,34 +149,67 @@ def _unignored(found: list[Finding], dockerfile: Dockerfile, source: Source) -> 
             if not ignore.first <= finding.instruction_line <= ignore.last:
                 continue
             if ignore.peer:
-                meant = bool(peers & set(ignore.selectors)) and finding.rule in (
-                    "left-behind",
-                    "cleaned-late",
-                    "cleaned-early",
-                )
+                meant = peers & set(ignore.selectors)
+                meant = meant if finding.rule in ("left-behind", "cleaned-late", "cleaned-early") else set()
             else:
-                meant = any(selects(selector, finding) for selector in ignore.selectors)
-            if meant:
-                ignore.used = hidden = True
+                meant = {selector for selector in ignore.selectors if selects(selector, finding)}
+            ignore.used |= meant
+            hidden = hidden or bool(meant)
         if not hidden:
             yield finding
     for ignore in ignores:
-        if ignore.peer or ignore.used:
-            continue
-        line, column = source.position(ignore.span.start)
-        end_line, end_column = source.position(ignore.span.end)
-        yield Finding(
-            rule="unused-ignore",
-            manager="",
-            cache="",
-            severity="info",
-            message=f"this comment ignores nothing: no {', '.join(ignore.selectors) or '(none is named)'} here",
-            span=ignore.span,
-            line=line,
-            column=column,
-            end_line=end_line,
-            end_column=end_column,
-            instruction_line=line,
-            stage="",
-            ships=False,
-        )
+        if not ignore.peer and (why := _why_unused(ignore, ledger.library, rules)):
+            yield _unused(ignore.span, why, ledger.source)
+
+
+def _why_unused(ignore: _Ignore, library: Library, rules: Collection[str]) -> str:
+    """Return what is wrong with an ignore comment, "" when it is as it should be. ``rules`` are those that ran."""
+    if not ignore.selectors:
+        return "this comment cannot be read; write # cleanroom: ignore=left-behind, or left-behind[apt.lists]"
+    idle = [selector for selector in ignore.selectors if selector not in ignore.used]
+    unknown = [why for selector in idle if (why := _why_unknown(selector, library))]
+    if unknown:
+        return f"this comment ignores nothing: {'; '.join(unknown)}"
+    idle = [selector for selector in idle if (rule := selector.partition("[")[0]) in rules or rule not in RULES]
+    return f"this comment ignores nothing: no {', '.join(idle)} here" if idle else ""
+
+
+def _why_unknown(selector: str, library: Library) -> str:
+    match = _SELECTOR.fullmatch(selector)
+    if match is None:
+        return f"{selector!r} is no rule"
+    rule, manager, cache = match.groups()
+    recipes = {recipe.id: recipe for recipe in library.recipes()}
+    if manager is None and rule not in RULES and rule not in recipes:
+        return f"there is no rule {rule!r}{did_you_mean(rule, [*RULES, *recipes])}"
+    if manager is not None and rule and rule not in RULES:
+        return f"there is no rule {rule!r}{did_you_mean(rule, RULES)}"
+    if manager is not None and manager not in recipes:
+        return f"there is no recipe {manager!r}{did_you_mean(manager, recipes)}"
+    if (
+        manager is not None
+        and cache is not None
+        and cache not in (known := [item.id for item in recipes[manager].caches])
+    ):
+        return f"{manager} has no cache {cache!r}{did_you_mean(cache, known)}"
+    return ""
+
+
+def _unused(span: Span, message: str, source: Source) -> Finding:
+    line, column = source.position(span.start)
+    end_line, end_column = source.position(span.end)
+    return Finding(
+        rule="unused-ignore",
+        manager="",
+        cache="",
+        severity="info",
+        message=message,
+        span=span,
+        line=line,
+        column=column,
+        end_line=end_line,
+        end_column=end_column,
+        instruction_line=line,
+        stage="",
+        ships=False,
+    )

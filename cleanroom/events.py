@@ -15,7 +15,7 @@ from types import MappingProxyType
 from cleanroom import shell
 from cleanroom.facts import applies, home_of
 from cleanroom.library import Library
-from cleanroom.paths import UNKNOWN, absolute, braces, escape, plain
+from cleanroom.paths import UNKNOWN, absolute, below, braces, escape, plain
 from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Program, Recipe, Use
 from cleanroom.records import dataclass, field, replace
 from cleanroom.text import MappedText, Span
@@ -65,7 +65,6 @@ class Remove:
     span: Span
     guards: Guards
     order: int
-    note: str = ""  # why it removes less than it seems to
     command: shell.Command | None = None
     nested: bool = False
 
@@ -124,10 +123,12 @@ class State:
     workdir: str = "/"
     homes: dict[str, str] = field(default_factory=dict)
     settings: set[tuple[str, str]] = field(default_factory=set)  # (recipe id, cache id) prevented by configuration
+    of_home: set[tuple[str, str, str]] = field(default_factory=set)  # the same, by configuration in one home
     stored: dict[tuple[str, str], str] = field(default_factory=dict)  # (recipe id, setting) -> its value
     lean: set[tuple[str, str]] = field(default_factory=set)  # (recipe id, lean id) turned on by configuration
     removed_files: set[str] = field(default_factory=set)
     copied: list[tuple[str, str]] = field(default_factory=list)  # (path in the context, path in the image)
+    texts: dict[str, str] = field(default_factory=dict)  # files that the build writes itself, by path
     bash: bool = False  # the SHELL is bash
 
     def copy(self) -> State:
@@ -140,10 +141,12 @@ class State:
             self.workdir,
             dict(self.homes),
             set(self.settings),
+            set(self.of_home),
             dict(self.stored),
             set(self.lean),
             set(self.removed_files),
             list(self.copied),
+            dict(self.texts),
             self.bash,
         )
 
@@ -237,8 +240,11 @@ class Walker:
         self.wanted: set[tuple[str, str]] = set()  # (recipe id, cache id) that a command reads if it starts a container
         self.variables: dict[str, str | None] = {**state.arguments, **state.environment}
         self.exported: set[str] = set(self.variables)
+        self.exports_all = False  # set -a
+        self.unknown_options = False  # a variable of the command at hand has no value, and by its name holds options
         self.cwd = state.workdir
-        self.functions: dict[str, shell.Node] = {}
+        # body, script that its words are in, span to point to when that script is a file
+        self.functions: dict[str, tuple[shell.Node, MappedText, Span | None]] = {}
         self.positional: list[str] = []
         self.depth = 0
         self.fixed_span: Span | None = None  # of the command that runs a script kept in a file
@@ -312,7 +318,7 @@ class Walker:
             else:
                 return self.walk(node.body, guards)
         elif isinstance(node, shell.Function):
-            self.functions[node.name] = node.body
+            self.functions[node.name] = (node.body, self.script, self.fixed_span)
         elif isinstance(node, shell.Test):
             for substitution in node.substitutions:
                 self.isolated(substitution.body, guards)
@@ -372,6 +378,7 @@ class Walker:
         """Walk ``if``; each body is under its condition and the failure of those before it."""
         outcomes = []
         for condition, body in node.branches:
+            before = len(self.events)
             self.walk(condition, guards)
             key = self.key(condition)
             constant = condition.items[0].node if len(condition.items) == 1 else None
@@ -380,13 +387,26 @@ class Walker:
                 and bool(constant.words)
                 and constant.words[0].literal in ("true", ":")
             )
-            outcomes.append(self.walk(body, guards if sure else guards | {(key, True)}))
-            guards_else = guards if sure else guards | {(key, False)}
-            guards = guards_else
+            always = sure or self.follows(condition, before)
+            outcomes.append(self.walk(body, guards if always else guards | {(key, True)}))
+            guards = guards if sure else guards | {(key, False)}
         if node.otherwise is not None:
             outcomes.append(self.walk(node.otherwise, guards))
             return all(outcomes)
         return False
+
+    def follows(self, condition: shell.Sequence, before: int) -> bool:
+        """Tell whether a condition holds when all goes well: it installs, or asks for a folder that was filled."""
+        if len(condition.items) != 1 or self.is_test(node := condition.items[0].node):
+            return False
+        if any(isinstance(event, Fill) for event in self.events[before:]):
+            return True
+        words = node.words if isinstance(node, shell.Command) else ()
+        if len(words) < 3 or words[0].literal not in ("[", "test"):
+            return False
+        path = plain(self.resolve(self.pattern(words[2])[0]))
+        fills = (event for event in self.events if isinstance(event, Fill))
+        return any(below(place, path) for fill in fills for place in fill.paths)
 
     def loop(self, node: shell.For, guards: Guards) -> None:
         """Walk ``for``: once for each value when all are known."""
@@ -438,6 +458,8 @@ class Walker:
             found = [value for word in first.words for value in self.expand(word, guards)]
             if found and plain(found[0]).rpartition("/")[2] == "find":
                 self.find([*found, "-delete"], self.place(node.span), guards)
+            else:
+                self.emit(Remove((UNKNOWN,), True, self.place(node.span), guards, 0))
 
     # -- simple commands -----------------------------------------------------------------------------------------
 
@@ -459,17 +481,24 @@ class Walker:
                 inline[assignment.name] = value
             else:
                 self.variables[assignment.name] = value
+                if self.exports_all:
+                    self.exported.add(assignment.name)
         for redirect in node.redirects:
             if redirect.target is not None:
                 self.substitutions(redirect.target, guards)
         if not node.words:
             return False
         argv = [value for word in node.words for value in self.expand(word, guards)]
+        self.unknown_options = UNKNOWN in argv and any(
+            isinstance(part, shell.Parameter) and re.search(r"(?i)opt|arg|flag|param", part.name)
+            for word in node.words
+            for part in word.parts
+        )
         for redirect in node.redirects:
             if redirect.operator in (">", ">>", "&>", ">|") and redirect.target is not None:
                 target = self.value(redirect.target)
                 if target is not None:
-                    self.written(target, self.printed(node, guards))
+                    self.written(target, self.printed(node, guards), append=redirect.operator == ">>")
         if not argv:
             return False
         outer, self.current = self.current, node
@@ -495,13 +524,18 @@ class Walker:
             program = name.rpartition("/")[2]
             if program not in _WRAPPERS or (program == "command" and argv[1:2] and argv[1] in ("-v", "-V")):
                 break
-            if program == "sudo" or program == "doas":
+            if program in ("sudo", "doas"):
                 sudo = True
+            if user := _other_user(program, [plain(word) for word in argv]):
+                return self.as_user(user, _unwrap(program, argv)[0], node, span, guards, inline, sudo=sudo)
+            if program == "sudo" and {"-E", "--preserve-env"} & {plain(word) for word in argv[1:4]}:
+                inline = {**{name: self.variables[name] for name in self.exported & self.variables.keys()}, **inline}
             argv, assigned = _unwrap(program, argv)
             inline = {**inline, **assigned}
         else:
             return False
-        if UNKNOWN in name:
+        if UNKNOWN in program:
+            self.unresolved(span, "a command whose name is put together at run time could not be seen")
             return False
         rest = argv[1:]
         words = [plain(word) for word in rest]
@@ -520,13 +554,18 @@ class Walker:
         elif program == "unset":
             for word in words:
                 self.variables.pop(word, None)
-        elif program == "set" and "-a" in words:
-            self.exported.update(self.variables)
+        elif program == "set" and words[:1] in (["-a"], ["+a"], ["-o", "allexport"]):
+            self.exports_all = words[0] != "+a"
         elif program in self.functions and self.depth < MAX_DEPTH:
             outer = self.positional
             self.positional = rest
             self.depth += 1
-            self.walk(self.functions[program], guards)
+            body, script, fixed = self.functions[program]
+            outer_script, outer_span = self.script, self.fixed_span
+            self.script = script
+            self.fixed_span = self.fixed_span or (span if fixed is not None else None)
+            self.walk(body, guards)
+            self.script, self.fixed_span = outer_script, outer_span
             self.depth -= 1
             self.positional = outer
         elif program in ("useradd", "adduser"):
@@ -556,8 +595,29 @@ class Walker:
             if found is not None:
                 self.manager(*found, rest, span, guards, inline, sudo=sudo)
             elif "/" in name and (name.endswith(".sh") or self.is_copied(name)):
-                self.script_file(name, span, guards)
+                self.script_file(name, span, guards, rest)
+            elif "clean" in program:
+                self.emit(Remove((UNKNOWN,), True, span, guards, 0))  # who knows what it removes
         return False
+
+    def as_user(
+        self,
+        user: str,
+        argv: list[str],
+        node: shell.Command | None,
+        span: Span,
+        guards: Guards,
+        inline: dict[str, str | None],
+        *,
+        sudo: bool,
+    ) -> bool:
+        """Tell what a command line does that another user runs."""
+        outer, variables = self.state.user, dict(self.variables)
+        self.state.user = user
+        self.variables["HOME"] = self.state.home(user)
+        ends = self.invoke(argv, node, span, guards, inline, sudo=sudo and user in ("root", "0"))
+        self.state.user, self.variables = outer, variables
+        return ends
 
     def nested(
         self,
@@ -582,10 +642,13 @@ class Walker:
                     if program in ("su", "runuser"):
                         others = [w for i, w in enumerate(words[1:], 1) if not w.startswith("-") and i != index + 1]
                         self.state.user = others[0] if others else "root"
+                        self.variables["HOME"] = self.state.home(self.state.user)
                     self.nested_text(node, None, words[index + 1], span, guards, argv[index + 1])
                     self.state.user = user
                     if home is not None:
                         self.variables["HOME"] = home
+                    elif program in ("su", "runuser"):
+                        self.variables.pop("HOME", None)
                 return
         scripts = [word for word in words[1:] if not word.startswith("-")]
         if program not in ("su", "runuser") and scripts:
@@ -593,7 +656,12 @@ class Walker:
                 if "-p" in words and words.index("-p") + 1 < len(words):
                     self.variables["CONDA_ROOT"] = self.state.environment["CONDA_ROOT"] = words[words.index("-p") + 1]
                 return
-            self.script_file(scripts[0], span, guards)
+            operands = _behind(argv, scripts[0])
+            self.script_file(scripts[0], span, guards, operands, sourced=program in ("source", "."))
+        elif node is not None and program in _SHELLS:
+            for redirect in node.redirects:
+                if redirect.body is not None:
+                    self.run(redirect.body, guards)
 
     def nested_text(
         self,
@@ -633,10 +701,15 @@ class Walker:
     def is_copied(self, name: str) -> bool:
         """Tell whether the build copied a file to this path."""
         target = absolute(name, self.cwd)
-        return any(target == path for _, path in self.state.copied)
+        return target in self.state.texts or any(target == path for _, path in self.state.copied)
 
-    def script_file(self, name: str, span: Span, guards: Guards) -> None:
-        """Walk a script that the build context holds; say so when it is not there."""
+    def script_file(
+        self, name: str, span: Span, guards: Guards, arguments: list[str], *, sourced: bool = False
+    ) -> None:
+        """Walk a script that the build context holds; say so when it is not there.
+
+        One that is sourced runs in the shell that is there: its variables, functions and folder last.
+        """
         target = absolute(name, self.cwd)
         text = None
         for source, path in reversed(self.state.copied):
@@ -645,13 +718,20 @@ class Walker:
                 text = self.read_script(f"{source}/{target[len(path) :]}".lstrip("/") if inside else source)
             if text is not None:
                 break
+        text = self.state.texts.get(target) if text is None else text
         if text is None:
             self.unresolved(span, f"the script {name} could not be seen")
+            if "clean" in name:
+                self.emit(Remove((UNKNOWN,), True, span, guards, 0))  # who knows what it removes
             return
         outer, self.fixed_span = self.fixed_span, self.fixed_span or span
-        cwd, variables = self.cwd, dict(self.variables)
+        before = self.cwd, dict(self.variables), dict(self.functions), self.positional
+        if arguments or not sourced:
+            self.positional = arguments
         self.run(MappedText([(text, 0)]), guards)
-        self.fixed_span, self.cwd, self.variables = outer, cwd, variables
+        self.fixed_span = outer
+        if not sourced:
+            self.cwd, self.variables, self.functions, self.positional = before
 
     def add_user(self, words: list[str]) -> None:
         """Learn a user's home from ``useradd`` or ``adduser``."""
@@ -687,13 +767,8 @@ class Walker:
             for option in options
         )
         patterns = tuple(self.resolve(word) for word in rest if not word.startswith("-"))
-        note = ""
-        if any("\\*" in pattern for pattern in patterns):
-            note = "the quotes keep the shell from expanding the *"
-        elif not self.family_bash and any("\\{" in pattern and "," in pattern for pattern in patterns):
-            note = "{a,b} is bash's: the sh of this image takes it as it is written"
         if patterns:
-            self.emit(Remove(patterns, recursive, span, guards, 0, note))
+            self.emit(Remove(patterns, recursive, span, guards, 0))
             for pattern in patterns:
                 self.state.removed_files.add(plain(pattern))
 
@@ -755,12 +830,13 @@ class Walker:
             return text + "\n"
         return None
 
-    def written(self, target: str, text: str | None) -> None:
+    def written(self, target: str, text: str | None, *, append: bool = False) -> None:
         """Note that a file was written; configuration files may prevent caches."""
         if text is None:
             return
         path = plain(self.resolve(escape(target)))
         self.state.removed_files.discard(path)
+        self.state.texts[path] = self.state.texts.get(path, "") + text if append else text
         tell_versions(self.library, self.state, path)
         configure(self.library, self.state, path, text, self.home())
 
@@ -790,10 +866,11 @@ class Walker:
             self.invoke(rest[words.index(operands[0]) :], None, span, guards, inline, sudo=sudo)
             return
         environment: dict[str, str | None] = {}
-        if not sudo or "-E" in words:
+        if not sudo:
             environment = {name: self.variables[name] for name in self.exported if name in self.variables}
         environment.update(inline)
         home = self.state.home("root") if sudo else (environment.get("HOME") or self.home())
+        user = "root" if sudo else (self.state.user or self.state.base.user or "root")
         folder = next(
             (
                 absolute(option.partition("=")[2], self.cwd)
@@ -814,7 +891,7 @@ class Walker:
             return has_option(options, option, single_dash=program.single_dash)
 
         def places(cache: Cache) -> tuple[str, ...]:
-            return cache_paths(recipe, cache, environment, options, home, base, folder, self.state.stored)
+            return cache_paths(recipe, cache, environment, options, home, base, folder, self.state.stored, user)
 
         line = " ".join(operands)
         for setting in recipe.settings:
@@ -840,12 +917,16 @@ class Walker:
             elif prevention.setting and line.startswith(prevention.setting):
                 value = line[len(prevention.setting) :].strip(" =").lower()
                 if not prevention.values or value in prevention.values:
-                    self.state.settings.update((recipe.id, cache) for cache in prevention.caches)
+                    if has("--global") or has("-g"):
+                        self.state.settings.update((recipe.id, cache) for cache in prevention.caches)
+                    self.state.of_home.update((recipe.id, cache, home) for cache in prevention.caches)
+            if not by and prevention.option and self.unknown_options:
+                by = "?"  # a variable without a value may hold it
             if by:
                 for cache_id in prevention.caches:
                     prevented.setdefault(cache_id, by)
         for cache in recipe.caches:
-            if (recipe.id, cache.id) in self.state.settings:
+            if (recipe.id, cache.id) in self.state.settings or (recipe.id, cache.id, home) in self.state.of_home:
                 prevented.setdefault(cache.id, "its configuration")
             elif cache.kept_out_by_file and not self.is_removed(cache.kept_out_by_file):
                 prevented.setdefault(cache.id, cache.kept_out_by_file)
@@ -1016,8 +1097,12 @@ def configure(library: Library, state: State, path: str, text: str, home: str) -
 
     for recipe in library.about(name):
         for prevention in recipe.preventions:
-            if any(map(is_meant, prevention.files)) and re.search(prevention.pattern, text):
-                state.settings.update((recipe.id, cache) for cache in prevention.caches)
+            meant = next((file for file in prevention.files if is_meant(file)), None)
+            if meant is not None and re.search(prevention.pattern, text):
+                if meant.startswith("~"):
+                    state.of_home.update((recipe.id, cache, home) for cache in prevention.caches)
+                else:
+                    state.settings.update((recipe.id, cache) for cache in prevention.caches)
         for lean in recipe.lean:
             if any(map(is_meant, lean.files)) and re.search(lean.pattern, text):
                 state.lean.add((recipe.id, lean.id))
@@ -1036,6 +1121,12 @@ def tell_versions(library: Library, state: State, path: str) -> None:
                 state.tell_version(recipe.id, sign.version)
 
 
+def _behind(argv: list[str], word: str) -> list[str]:
+    """Return what stands behind the first ``word`` of a command line."""
+    words = [plain(item) for item in argv]
+    return argv[words.index(word) + 1 :]
+
+
 def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | None]]:
     """Return the command that a wrapper such as ``sudo`` or ``env`` runs, and the variables it sets."""
     with_value = _WRAPPERS[program]
@@ -1044,6 +1135,8 @@ def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | N
     while index < len(argv):
         word = plain(argv[index])
         if word in with_value:
+            if program == "env" and word in ("-u", "--unset") and index + 1 < len(argv):
+                assigned[plain(argv[index + 1])] = ""
             index += 2
         elif word == "--" or (word.startswith("-") and len(word) > 1):
             index += 1
@@ -1056,6 +1149,23 @@ def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | N
     if program in ("timeout", "gosu", "su-exec", "setarch"):  # a duration, a user, an architecture comes first
         index += 1
     return argv[index:], assigned
+
+
+def _other_user(program: str, argv: list[str]) -> str:
+    """Return the user as whom a wrapper runs its command where that is another than root, else ""."""
+    user = ""
+    if program in ("gosu", "su-exec") and len(argv) > 2:
+        user = argv[1]
+    elif program in ("sudo", "doas"):
+        for index, word in enumerate(argv[1:], 1):
+            if not word.startswith("-"):
+                break
+            if word in ("-u", "--user") and index + 1 < len(argv):
+                user = argv[index + 1]
+            elif word.startswith("--user="):
+                user = word.removeprefix("--user=")
+    user = user.partition(":")[0]
+    return "" if user in ("root", "0") else user
 
 
 def split_options(words: list[str], program: Program) -> tuple[list[str], list[str]]:
@@ -1154,16 +1264,22 @@ def cache_paths(
     base: Base,
     folder: str = "/",
     stored: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    user: str = "root",
 ) -> tuple[str, ...]:
     """Return where a cache lies, or may lie when that depends on what is not known.
 
-    ``folder`` is where the command works, ``stored`` has the settings of managers.
+    ``folder`` is where the command works, ``stored`` has the settings of managers, ``user`` is ``?`` when not known.
     """
     found: list[str] = []
     for candidate in cache.paths:
         holds = applies(candidate.versions, candidate.bases, base, recipe.id)
         if holds is False:
             continue
+        if candidate.user:
+            if user == "?":
+                holds = None
+            elif (candidate.user == "root") != (user.partition(":")[0] in ("root", "0")):
+                continue
         path = candidate.path
         if path.startswith("<"):
             name, _, tail = path[1:].partition(">")

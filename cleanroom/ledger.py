@@ -14,7 +14,7 @@ from cleanroom.dockerfile import Dockerfile, Instruction, Stage
 from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure, tell_versions
 from cleanroom.findings import Unresolved
 from cleanroom.library import Library
-from cleanroom.paths import UNKNOWN, absolute, below, covers, escape
+from cleanroom.paths import UNKNOWN, absolute, below, braces, covers, escape, plain
 from cleanroom.recipe import Base
 from cleanroom.records import dataclass, field
 from cleanroom.text import MappedText, Source, Span
@@ -63,8 +63,19 @@ class Outcome:
     mount: Mount | None = None
     early: Clean | Remove | None = None  # a clean-up before it in the same layer
     late: tuple[Layer, Clean | Remove] | None = None  # a clean-up in a later layer
-    missed: Remove | None = None  # a removal behind it that misses
+    missed: Clean | Remove | None = None  # a clean-up behind it that misses
+    why_missed: str = ""
     copied_by: Instruction | None = None  # the COPY --from that ships it
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A ``COPY --from`` another stage; ``paths`` are globs there, ``target`` is the place here."""
+
+    stage: int
+    paths: tuple[str, ...]
+    target: str
+    instruction: Instruction
 
 
 @dataclass(slots=True)
@@ -76,7 +87,7 @@ class StageLedger:
     base: Base
     layers: list[Layer] = field(default_factory=list)
     ships: bool = False
-    copies: list[tuple[int, tuple[str, ...], Instruction]] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
     start: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # CMD, ENTRYPOINT -> caches that it reads
 
     @property
@@ -94,6 +105,7 @@ class Ledger:
     stages: list[StageLedger]
     outcomes: list[Outcome]
     unresolved: list[Unresolved]
+    library: Library
 
     def chain(self, index: int) -> list[StageLedger]:
         """Return the stage and those it stands on, the lowest first."""
@@ -133,7 +145,7 @@ def build(
     walk = _Build(dockerfile, library, read_file or (lambda _: None), note)
     stages = walk.stages()
     _mark_ships(stages, target)
-    ledger = Ledger(dockerfile, source, stages, [], unresolved)
+    ledger = Ledger(dockerfile, source, stages, [], unresolved, library)
     for stage in stages:
         _settle(ledger, stage)
     return ledger
@@ -249,7 +261,7 @@ class _Build:
             )
             if index is not None:
                 paths = tuple(absolute(source, "/") for source in sources if source)
-                ledger.copies.append((index, paths, instruction))
+                ledger.copies.append(Copy(index, paths, absolute(target or "", state.workdir), instruction))
             return
         place = absolute(target or "", state.workdir)
         for source in sources:
@@ -271,6 +283,7 @@ class _Build:
                     tell_versions(self.library, state, file)
                     configure(self.library, state, f"{place.rstrip('/')}/{file}", text, state.home())
         for heredoc in instruction.heredocs:
+            state.texts[place] = heredoc.body.text
             tell_versions(self.library, state, place)
             configure(self.library, state, place, heredoc.body.text, state.home())
 
@@ -382,7 +395,7 @@ def _mark_ships(stages: list[StageLedger], target: str | None) -> None:
             raise TargetError(f"no stage {target!r} (there are: {names})")
         ends = [index]
     else:
-        used = {ledger.parent for ledger in stages} | {copy[0] for ledger in stages for copy in ledger.copies}
+        used = {ledger.parent for ledger in stages} | {copy.stage for ledger in stages for copy in ledger.copies}
         for ledger in stages:
             for instruction in ledger.stage.instructions:
                 for flag in instruction.flags:
@@ -445,22 +458,12 @@ def _overlap(ones: tuple[str, ...], others: tuple[str, ...]) -> bool | None:
 
 def _settle(ledger: Ledger, stage: StageLedger) -> None:
     """Find what became of every fill of a stage."""
-    copied: list[tuple[str, Instruction, StageLedger]] = []
     used: set[tuple[str, str]] = set()
     parents = {other.parent for other in ledger.stages if other.ships}
     for other in ledger.stages:
         is_image = other.ships and other.stage.index not in parents
         if is_image and stage in ledger.chain(other.stage.index):
             used |= ledger.used_at_start(other.stage.index)
-    if not stage.ships:
-        copied = [
-            (path, instruction, other)
-            for other in ledger.stages
-            if other.ships
-            for index, paths, instruction in other.copies
-            if index == stage.stage.index
-            for path in paths
-        ]
     for position, layer in enumerate(stage.layers):
         for event in layer.events:
             if not isinstance(event, Fill):
@@ -484,13 +487,32 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
                             break
             reads = used
             if not stage.ships and outcome.late is None:
-                for path, instruction, other in copied:
-                    if any(covers(escape(path), place) for place in event.paths):
-                        outcome.copied_by = instruction
-                        reads = ledger.used_at_start(other.stage.index)
-                        break
+                takers = (_copied_by(ledger, stage, path) for path in event.paths)
+                if taker := next((taker for taker in takers if taker), None):
+                    outcome.copied_by, other = taker
+                    reads = ledger.used_at_start(other.stage.index)
             if outcome.late is None and (event.recipe.id, event.cache.id) in reads:
                 outcome.state = "used"
+
+
+def _copied_by(ledger: Ledger, stage: StageLedger, path: str, depth: int = 0) -> tuple[Instruction, StageLedger] | None:
+    """Return the COPY that takes ``path`` of a stage into one that ships, also by way of others, and that one."""
+    if depth > 8:
+        return None
+    for other in ledger.stages:
+        for copy in other.copies:
+            if stage not in ledger.chain(copy.stage):
+                continue
+            for source in copy.paths:
+                if not covers(source, path):
+                    continue
+                if other.ships:
+                    return copy.instruction, other
+                bare = source.rstrip("/")
+                inside = path[len(bare) :] if path.startswith(f"{bare}/") else f"/{path.rpartition('/')[2]}"
+                if found := _copied_by(ledger, other, copy.target.rstrip("/") + inside, depth + 1):
+                    return found
+    return None
 
 
 def _outcome(fill: Fill, layer: Layer) -> Outcome:
@@ -509,8 +531,48 @@ def _outcome(fill: Fill, layer: Layer) -> Outcome:
         (event for event in layer.events[: fill.order] if isinstance(event, (Clean, Remove)) and empties(event, fill)),
         None,
     )
-    missed = next((event for event, _ in after if isinstance(event, Remove) and event.note), None)
-    return Outcome(fill, layer, "left", early=early, missed=missed)
+    for event, verdict in after:
+        if isinstance(event, (Clean, Remove)) and (why := _why_missed(event, verdict, fill, layer)):
+            return Outcome(fill, layer, "left", early=early, missed=event, why_missed=why)
+    return Outcome(fill, layer, "left", early=early)
+
+
+def _why_missed(event: Clean | Remove, verdict: bool | None, fill: Fill, layer: Layer) -> str:
+    """Return why a clean-up behind a fill does not empty its cache though it seems meant for it, "" otherwise."""
+    if verdict:
+        return "does not run whenever this command does"
+    if isinstance(event, Clean) or not fill.paths or UNKNOWN in fill.paths[0]:
+        return ""
+    path = fill.paths[0]
+    homes = {"/root", "~", layer.home}
+    elsewhere = [item.path for item in fill.cache.paths if item.path.startswith(("/", "~"))]
+    for pattern in event.patterns:
+        bare = plain(pattern)
+        if covers(pattern, path) and not event.recursive:
+            return "misses it, as rm without -r removes no folder"
+        if "\\*" in pattern and covers(pattern.replace("\\*", "*"), path):
+            return "misses it, as the quotes keep the shell from expanding the *"
+        if "\\{" in pattern and any(covers(choice, path) for choice in braces(bare)):
+            return "misses it, as {a,b} is bash's, and the sh of this image takes it as it is written"
+        _, tilde, tail = pattern.partition("\\~/")
+        if tilde and covers(f"{layer.home}/{tail}", path):
+            return "misses it, as the quotes keep the shell from expanding the ~"
+        if home := re.match(r"/home/[^/*]+", bare):
+            homes.add(home[0])
+        usual = [home + item[1:] for item in elsewhere if item[0] == "~" for home in homes]
+        usual += [item for item in elsewhere if item[0] == "/"]
+        if any(covers(pattern, other) for other in usual):
+            return f"misses it, as the cache is {path} here"
+        if _is_like(bare.rstrip("/*"), path.rstrip("/*")):
+            return f"misses it, as the cache is {path}"
+    return ""
+
+
+def _is_like(written: str, meant: str) -> bool:
+    """Tell whether a path is probably a mistyped other one."""
+    from difflib import SequenceMatcher  # takes long to import, and is seldom needed
+
+    return abs(len(written) - len(meant)) < 3 and SequenceMatcher(None, written, meant).ratio() > 0.9
 
 
 def _late(fill: Fill, layer: Layer) -> Clean | Remove | None:

@@ -63,6 +63,7 @@ class CachePath:
     """
 
     path: str
+    user: str = ""  # only when root runs it, or only when another user does: "root", "other"
     versions: str = ""
     bases: tuple[str, ...] = ()
 
@@ -73,6 +74,7 @@ class Typical:
 
     bytes: int
     of: str
+    bases: tuple[str, ...] = ()  # on which it is likely to be about the same; empty: on all
     source: str = ""
 
 

@@ -1,8 +1,9 @@
 """What the engine finds: one YAML file a topic or a manager, the Dockerfile beside what is expected.
 
 A case has ``name``, ``dockerfile``, ``expect`` (a list of ``rule[manager.cache]@line``) and optionally ``files`` (the
-build context), ``target``, ``select``, ``message`` (text that the first finding's message holds), ``unresolved`` (how
-many), ``recipe`` (one more recipe; the required fields that it leaves out are those of recipe_problems.yaml).
+build context), ``target``, ``select``, ``message`` (text that the first finding's message holds), ``advice`` (the texts
+of its remedies), ``unresolved`` (how many), ``recipe`` (one more recipe; the required fields that it leaves out are
+those of recipe_problems.yaml).
 Findings of ``split-installs`` are left out unless the case names that rule.
 """
 
@@ -46,13 +47,16 @@ def test_case(case: dict[str, Any]) -> None:
     )
     assert not report.errors
     expected = case["expect"]
+    is_asked = any("split-installs" in line for line in expected)
+    found = [finding for finding in report.findings if finding.rule != "split-installs" or is_asked]
     shown = [
         f"{finding.rule}[{finding.manager}{'.' if finding.cache else ''}{finding.cache}]@{finding.line}"
-        for finding in report.findings
-        if finding.rule != "split-installs" or any("split-installs" in line for line in expected)
+        for finding in found
     ]
     assert shown == expected
     if "message" in case:
-        assert case["message"] in report.findings[0].message
+        assert case["message"] in found[0].message
+    if "advice" in case:
+        assert [advice.text for advice in found[0].remedies] == case["advice"]
     if "unresolved" in case:
         assert len(report.unresolved) == case["unresolved"]

@@ -118,10 +118,10 @@ def copier(ledger: Ledger, outcome: Outcome) -> int | None:
     index = outcome.layer.stage
     paths = outcome.fill.paths
     for other in ledger.stages:
-        for origin, sources, instruction in other.copies:
-            stages = {stage.stage.index for stage in ledger.chain(origin)}
-            if index in stages and any(_asks_for(source, paths) for source in sources):
-                return instruction.line
+        for copy in other.copies:
+            stages = {stage.stage.index for stage in ledger.chain(copy.stage)}
+            if index in stages and any(_asks_for(source, paths) for source in copy.paths):
+                return copy.instruction.line
         for instruction in other.stage.instructions:
             for flag in instruction.flags:
                 if flag.name != "mount" or not flag.value:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from cleanroom.events import Fill
 from cleanroom.facts import applies, remedy_text
 from cleanroom.findings import Advice, Finding
 from cleanroom.ledger import Layer, Ledger
+from cleanroom.paths import UNKNOWN, below, covers
 from cleanroom.recipe import Cache, Recipe, Typical
-from cleanroom.records import dataclass
+from cleanroom.records import dataclass, replace
 from cleanroom.text import Span
 
 
@@ -24,16 +26,42 @@ class Rule:
     default: bool = True
 
 
-def advice(recipe: Recipe, caches: tuple[str, ...], layer: Layer) -> Iterator[Advice]:
-    """Yield the remedies that keep one of ``caches`` out of this layer, as they are to be written there, best first."""
+def advice(fill: Fill, layer: Layer) -> Iterator[Advice]:
+    """Yield the remedies that keep what ``fill`` leaves out of this layer, as they are to be written there, best first.
+
+    One that names another place than where the cache is here names this place instead.
+    """
+    recipe, cache = fill.recipe, fill.cache.id
+    is_root = layer.user.partition(":")[0] in ("root", "0")
+    path = fill.paths[0] if len(fill.paths) == 1 and UNKNOWN not in fill.paths[0] else ""
+    texts: list[str] = []
     for remedy in recipe.remedies:
-        if not set(caches) & set(remedy.caches):
+        if cache not in remedy.caches or applies(remedy.versions, remedy.bases, layer.base, recipe.id) is not True:
             continue
-        if applies(remedy.versions, remedy.bases, layer.base, recipe.id) is not True:
+        if remedy.root_only and not (is_root or fill.sudo):
             continue
-        if remedy.root_only and layer.user.partition(":")[0] not in ("root", "0"):
-            continue
-        yield Advice(remedy.kind, remedy_text(remedy, layer.home))
+        text = remedy_text(remedy, layer.home)
+        if remedy.kind == "mount" and path:
+            home = layer.home
+            targets = [home + target[1:] if target.startswith("~") else target for target in remedy.targets]
+            if not any(below(path, target) or "$" in target for target in targets):
+                text = remedy_text(replace(remedy, targets=(_folder(path),)), home)
+        elif remedy.kind == "clean":
+            if text.startswith("rm ") and "&&" not in text and path:
+                places = [layer.home + word[1:] if word.startswith("~") else word for word in text.split()[1:]]
+                if not any(covers(place, path) or "$" in place for place in places):
+                    text = f"rm -rf {path}"
+            if fill.sudo and not is_root:
+                text = " && ".join(f"sudo {part}" for part in text.split(" && "))
+        if text not in texts:
+            texts.append(text)
+            yield Advice(remedy.kind, text)
+
+
+def _folder(path: str) -> str:
+    """Return the folder of a path whose last part is a pattern for files."""
+    head, _, last = path.rpartition("/")
+    return head if "*" in last else path
 
 
 def finding(
@@ -57,6 +85,8 @@ def finding(
     stage = ledger.stages[layer.stage]
     if typical is None and cache is not None:
         typical = cache.typical
+    if typical is not None and applies("", typical.bases, layer.base, recipe.id) is False:
+        typical = None
     return Finding(
         rule=rule,
         manager=recipe.id,

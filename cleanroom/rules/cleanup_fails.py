@@ -31,8 +31,6 @@ def misused(outcome: Outcome) -> bool:
 def find(ledger: Ledger) -> Iterator[Finding]:
     """Yield a finding for each clean-up with a hazard; one that merely frees nothing only where something is left."""
     for stage in ledger.stages:
-        if not stage.ships:
-            continue
         for layer in stage.layers:
             left = {
                 (outcome.fill.recipe.id, outcome.fill.cache.id)
@@ -44,7 +42,7 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                     continue
                 for hazard in event.hazards:
                     wanted = {(event.recipe.id, cache) for cache in _caches(event, hazard)}
-                    if hazard.effect != "fails" and not wanted & left:
+                    if hazard.effect != "fails" and not (stage.ships and wanted & left):
                         continue
                     yield finding(
                         ledger,

@@ -54,8 +54,11 @@ def _find(ledger: Ledger, rule: str) -> Iterator[Finding]:
             message = f"{name} leaves {what} in this layer"
             if outcome.missed is not None:
                 line = ledger.source.position(outcome.missed.span.start)[0]
-                message += f"; the rm on line {line} misses it: {outcome.missed.note}"
-                related = ((line, outcome.missed.note),)
+                message += f"; the clean-up on line {line} {outcome.why_missed}"
+                related = ((line, f"the clean-up that {outcome.why_missed}"),)
+        for mount in layer.mounts:
+            if why := _useless(mount.target, fill.paths):
+                message += f"; the mount on {mount.target} does not help: {why}"
         if fill.cache.linked:
             message += f"; where it is hard-linked with {fill.cache.linked}, removing it frees only the rest"
         if outcome.copied_by is not None:
@@ -71,9 +74,17 @@ def _find(ledger: Ledger, rule: str) -> Iterator[Finding]:
             fill.span,
             message,
             paths=fill.paths,
-            remedies=tuple(advice(fill.recipe, (fill.cache.id,), layer)),
+            remedies=tuple(advice(fill, layer)),
             related=related,
         )
+
+
+def _useless(target: str, paths: tuple[str, ...]) -> str:
+    """Return why a mount that seems meant for one of ``paths`` is not on it, "" where it seems meant for another."""
+    home, _, tail = target.rpartition("/.")
+    if not home or not any(path.endswith(f"/.{tail}") or f"/.{tail}/" in path for path in paths):
+        return ""
+    return "~ is not expanded there" if "~" in home else "it is in the home of another user"
 
 
 RULES = (

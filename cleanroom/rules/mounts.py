@@ -11,28 +11,41 @@ from cleanroom.rules import Rule, finding
 
 
 def _emptied(ledger: Ledger) -> Iterator[Finding]:
-    seen: set[tuple[int, str]] = set()
-    for outcome in ledger.outcomes:
-        if outcome.state != "mounted" or outcome.mount is None or outcome.mount.kind != "cache":
-            continue
-        for event in outcome.layer.events:
-            if not isinstance(event, (Clean, Remove)) or not empties(event, outcome.fill):
+    for layer in (layer for stage in ledger.stages for layer in stage.layers):
+        mounts = [mount for mount in layer.mounts if mount.kind == "cache"]
+        mounted = [
+            outcome.fill
+            for outcome in ledger.outcomes
+            if outcome.layer is layer and outcome.mount is not None and outcome.mount.kind == "cache"
+        ]
+        for event in layer.events:
+            if not mounts or not isinstance(event, (Clean, Remove)):
                 continue
-            key = (event.span.start, outcome.fill.recipe.id)
-            if key not in seen:
-                seen.add(key)
-                yield finding(
-                    ledger,
-                    outcome.layer,
-                    "mount-emptied",
-                    "warning",
-                    outcome.fill.recipe,
-                    outcome.fill.cache,
-                    event.span,
-                    f"this empties the cache mount on {outcome.mount.target}: nothing is saved, and the next build "
-                    "downloads everything again",
-                    paths=outcome.fill.paths,
-                )
+            emptied = [fill for fill in mounted if empties(event, fill)]
+            fill = min(emptied, key=lambda fill: fill.recipe.caches.index(fill.cache), default=None)
+            if fill is not None:
+                recipe, cache, mount = fill.recipe, fill.cache, layer.mount(fill.paths)
+            elif isinstance(event, Clean):  # nothing fills it here; it is emptied all the same
+                recipe = event.recipe
+                found = next(((name, layer.mount(paths)) for name, paths in event.paths.items()), None)
+                mount = found[1] if found else None
+                cache = recipe.cache(found[0]) if found else recipe.caches[0]
+            else:
+                continue
+            if mount is None or mount.kind != "cache":
+                continue
+            yield finding(
+                ledger,
+                layer,
+                "mount-emptied",
+                "warning",
+                recipe,
+                cache,
+                event.span,
+                f"this empties the cache mount on {mount.target}: nothing is saved, and the next build "
+                "downloads everything again",
+                paths=fill.paths if fill else event.paths[cache.id] if isinstance(event, Clean) else (),
+            )
 
 
 def _defeated(ledger: Ledger) -> Iterator[Finding]:
@@ -45,6 +58,11 @@ def _defeated(ledger: Ledger) -> Iterator[Finding]:
             continue
         if fill.prevented == fill.cache.kept_out_by_file and fill.prevented not in outcome.layer.base.files:
             continue  # not known to be there
+        if any(
+            other.mount == outcome.mount and other.layer is outcome.layer and not other.fill.prevented
+            for other in ledger.outcomes
+        ):
+            continue  # another command fills it
         key = (outcome.layer.instruction.span.start, fill.recipe.id)
         if key not in seen:
             seen.add(key)
