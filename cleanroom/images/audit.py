@@ -241,7 +241,7 @@ class _Advisor:
     def each(self, recipe: Recipe, cache: str, outcome: Outcome | None) -> tuple[Advice, ...]:
         """Return the remedies for one cache."""
         if outcome is not None:
-            return tuple(advice(recipe, (cache,), outcome.layer))
+            return tuple(advice(outcome.fill, outcome.layer))
         return tuple(
             Advice(remedy.kind, self._text(remedy)) for remedy in self._holding(recipe) if cache in remedy.caches
         )
