@@ -984,6 +984,8 @@ class Walker:
                 for name, value in values.items()
             ):
                 continue
+            if any(file in self.state.base.files for file in lean.files):
+                continue
             if (recipe.id, lean.id) not in self.state.lean:
                 self.emit(Surplus(recipe, lean, span, guards, 0))
 
@@ -1054,10 +1056,25 @@ class Walker:
                     return (template.rpartition("/")[0] if template.startswith("/") else "/tmp") + f"/{UNKNOWN}"
                 if words == ["pwd"]:
                     return escape(self.cwd)
-                if words == ["pip", "cache", "dir"]:
-                    return escape(self.home() + "/.cache/pip")
-                if words == ["npm", "config", "get", "cache"]:
-                    return escape(self.home() + "/.npm")
+                if None not in words:
+                    return self.printed_place(" ".join(map(str, words)))
+        return UNKNOWN
+
+    def printed_place(self, command: str) -> str:
+        """Return what a manager's command prints when asked where a cache is."""
+        found = self.library.program(command.partition(" ")[0])
+        if found is None:
+            return UNKNOWN
+        recipe = found[0]
+        environment = {name: self.variables[name] for name in self.exported if name in self.variables}
+        for cache in recipe.caches:
+            for printed in cache.printed_by:
+                if printed.command == command:
+                    places = cache_paths(
+                        recipe, cache, environment, [], self.home(), self.state.base, self.cwd, self.state.stored
+                    )
+                    if len(places) == 1 and places[0].endswith(printed.below):
+                        return places[0].removesuffix(printed.below)
         return UNKNOWN
 
     def parameter(self, part: shell.Parameter) -> str:

@@ -79,6 +79,14 @@ class Typical:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Printed:
+    """A command of the manager that prints where the cache is, or a folder above it: ``$(gem env gemdir)/cache``."""
+
+    command: str
+    below: str = ""  # what stands between the folder that is printed and the cache: /cache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cache:
     """A set of paths that the manager fills and no program at run time needs."""
 
@@ -92,6 +100,7 @@ class Cache:
     kept_out_by_file: str = ""  # a file of the base that empties it after each use (Debian's docker-clean)
     flat: bool = False  # holds files only: ``rm`` without ``-r`` empties it
     minor: bool = False  # too small to report on its own; shown by ``show`` and emptied with the others
+    printed_by: tuple[Printed, ...] = ()
     linked: str = ""  # what its files are hard-linked with: removing them frees only what nothing else links
     typical: Typical | None = None
 
