@@ -1,8 +1,76 @@
-"""``python -m cleanroom``."""
+"""The command ``cleanroom``, and ``python -m cleanroom``.
+
+Calls without options, which are most, are answered without click, since it takes longer to import than they take.
+"""
+
+from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 
-from cleanroom.cli import main
+from cleanroom import exits
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    answer = _plain(sys.argv[1:] if arguments is None else arguments)
+    if answer is None:
+        from cleanroom.cli import main
+
+        return main(arguments)
+    exits.write_anything()
+    try:
+        code = answer()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        return exits.reader_gone()
+    except KeyboardInterrupt:
+        sys.stderr.write("\nInterrupted.\n")
+        return exits.INTERRUPTED
+    except Exception as error:
+        sys.stderr.write(f"Error: {exits.internal_error(error)}\n")
+        return exits.TROUBLE
+    return code
+
+
+def _plain(arguments: Sequence[str]) -> Callable[[], int] | None:
+    """Return what answers a call without options; None where anything is unusual.
+
+    What goes wrong here goes wrong with click too, which then says it; so nothing is printed yet.
+    """
+    command, *names = arguments or [""]
+    if sys.platform == "win32" or not names or any(name.startswith("-") and name != "-" for name in names):
+        return None
+    try:
+        if command == "check":
+            return _check(names)
+        if command == "query" and len(names) == 1:
+            return _query(names[0])
+    except Exception:
+        return None
+    return None
+
+
+def _check(paths: Sequence[str]) -> Callable[[], int]:
+    from cleanroom import checking
+
+    found, remarks = checking.find(paths)
+    return lambda: checking.run(found, remarks)
+
+
+def _query(manager: str) -> Callable[[], int]:
+    from cleanroom.library import load
+    from cleanroom.query import query
+
+    library = load()
+    answer = query(library.find(manager), library)
+
+    def write() -> int:
+        sys.stdout.write(f"{answer.text}\n")
+        return 0
+
+    return write
+
 
 if __name__ == "__main__":  # a worker process imports this file under another name
     sys.exit(main())

@@ -1,8 +1,7 @@
-"""The command line: one file a command, loaded when it is called. Exit codes are decided in ``main``."""
+"""The command line: one file a command, loaded when it is called. ``main`` decides how it ends."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -11,13 +10,8 @@ from typing import Any, ClassVar
 import click
 
 import cleanroom
+from cleanroom import exits
 from cleanroom.suggest import did_you_mean
-
-# 0: nothing found.
-FINDINGS = 1  # at or over --fail-on; or files that are not in canonical form
-TROUBLE = 2  # usage, a file that cannot be read, a fault of ours
-INTERRUPTED = 130  # as a shell reports SIGINT
-READER_GONE = 141  # as a shell reports SIGPIPE
 
 _VERBOSE = "cleanroom.verbose"  # key in the context's meta
 
@@ -67,9 +61,7 @@ class _Cleanroom(Group):
             code = super().invoke(ctx)
             sys.stdout.flush()
         except BrokenPipeError:
-            # The reader of our output went away (`| head`). Nothing more can be written, not even at exit.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return READER_GONE
+            return exits.reader_gone()
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as error:
@@ -77,9 +69,8 @@ class _Cleanroom(Group):
                 import traceback
 
                 traceback.print_exc()
-            what = f"{type(error).__name__}: {error}".splitlines()[0]
-            again = "" if ctx.meta.get(_VERBOSE) else "; run again with -v for the traceback"
-            raise click.ClickException(f"internal error: {what}{again}") from error
+            message = exits.internal_error(error, verbose=bool(ctx.meta.get(_VERBOSE)))
+            raise click.ClickException(message) from error
         return code
 
 
@@ -111,15 +102,13 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    # Text from files may hold what the terminal's encoding lacks; stderr escapes that by itself.
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    exits.write_anything()
     try:
         code: int | None = cli.main(arguments, prog_name="cleanroom", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        return TROUBLE
+        return exits.TROUBLE
     except click.Abort:
         click.echo("Interrupted.", err=True)
-        return INTERRUPTED
+        return exits.INTERRUPTED
     return code or 0

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom.cli import FINDINGS, is_verbose, verbose_option
+from cleanroom.cli import is_verbose, verbose_option
+from cleanroom.exits import FINDINGS
 
 if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading

@@ -2,58 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import sys
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-from cleanroom import batch, discover
-from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, lookup, verbose_option
+from cleanroom import checking
+from cleanroom.cli import is_verbose, verbose_option
+from cleanroom.cli.lookup import usage_errors
 from cleanroom.feeds import FEEDS
-from cleanroom.feeds import text as text_feed
-from cleanroom.files import write_atomically
-from cleanroom.findings import SEVERITIES, Checked, Problem, Report
-from cleanroom.patterns import Patterns
-from cleanroom.records import dataclass, field, replace
-from cleanroom.settings import Settings, SettingsError, find
-
-if TYPE_CHECKING:
-    from cleanroom.feeds.json import Rows
-
-_WIDTH = 120  # of the lines shown, where there is no terminal
-_LARGEST_SCRIPT = 1 << 20  # bytes; what is larger is no script that someone wrote
-
-
-@dataclass(frozen=True, slots=True)
-class _Job:
-    """One file to check, and how."""
-
-    path: str
-    settings: Settings
-    context: str | None  # the folder of the build context
-    form: str  # that is printed; "" where none is as the file is checked
-    kept: bool  # the report is wanted whole, for a feed
-    colour: bool
-    width: int
-    verbose: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    """What came of one file: what to print, and what to count. Small, since it travels between processes."""
-
-    text: str
-    rows: Rows | None  # for the JSON document
-    checked: Checked | None  # for feeds
-    remarks: tuple[str, ...]  # for stderr
-    severities: tuple[str, ...]  # of each finding
-    fails: bool  # a finding at or over fail-on
-    in_trouble: bool
-    was_read: bool = True
+from cleanroom.findings import SEVERITIES
+from cleanroom.settings import SettingsError
+from cleanroom.suggest import did_you_mean
 
 
 @click.command(short_help="Find what package managers leave behind.")
@@ -112,77 +73,28 @@ def command(
     """
     flags = {"select": select, "ignore": ignore, "fail_on": fail_on, "target": target}
     given = {name: value for name, value in flags.items() if value}
-    colour = text_feed.wants_colour(sys.stdout)
-    width = _terminal_width() if sys.stdout.isatty() else _WIDTH
-    verbose = is_verbose()
-
-    printed = form if form in ("text", "json") else ""
-    kept = bool(outputs) or not printed
-    files, in_trouble = files_and_settings(paths, exclude, given, context)
-    jobs = [_Job(file, settings, folder, printed, kept, colour, width, verbose) for file, settings, folder in files]
-
-    totals = _Totals()
-    outcomes = _show_progress(batch.run(_check, jobs, _lost), len(jobs))
-    outcomes = totals.follow(outcomes)
-    checked: list[Checked] = []
-    if form == "json":
-        from cleanroom.feeds.json import document
-
-        for piece in document(outcome.rows for outcome in _collect(outcomes, checked) if outcome.rows):
-            click.echo(piece, nl=False)
-    else:
-        for outcome in _collect(outcomes, checked):
-            click.echo(outcome.text, nl=False, color=colour)
-        if not printed:
-            for piece in FEEDS[form].render(checked):
-                click.echo(piece, nl=False)
-        elif totals.files:
-            _remark(text_feed.summary(totals.severities, totals.files, totals.files_with_findings))
-    for name, file in outputs:
-        _write(name, file, checked, width)
-    if in_trouble or totals.in_trouble:
-        return TROUBLE
-    return FINDINGS if totals.fails else 0
+    found, remarks = find(paths, exclude, given, context)
+    try:
+        return checking.run(found, remarks, form, outputs, verbose=is_verbose())
+    except checking.OutputError as error:
+        raise click.ClickException(str(error)) from None
 
 
-def files_and_settings(
-    paths: Iterable[str], exclude: tuple[str, ...], given: Mapping[str, Any], context: str | None
-) -> tuple[list[tuple[str, Settings, str | None]], bool]:
-    """Return the files that ``paths`` mean, each with its settings and build context, and whether one cannot be read.
-
-    ``given`` are the settings from the command line. A file that is meant twice comes once.
-    """
+def find(
+    paths: tuple[str, ...], exclude: tuple[str, ...], given: Mapping[str, Any], context: str | None
+) -> tuple[list[checking.Found], list[str]]:
+    """Return what ``checking.find`` returns. Raises click's errors."""
     if context is not None and not Path(context).is_dir():
         raise click.UsageError(f"--context: {context!r} is no folder")
-
-    @functools.cache
-    def settings_in(folder: Path) -> Settings:
-        return _settings(folder, given)
-
-    found: dict[str, tuple[str, Settings, str | None]] = {}  # by absolute path
-    in_trouble = False
-    for path in paths:
-        settings = settings_in(Path(path) if Path(path).is_dir() else Path(path).parent)
-        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, str(Path(settings.file).parent))
-        files, troubles = discover.discover(path, patterns.match)
-        for trouble in troubles:
-            in_trouble = True
-            _remark(f"{trouble.path}: error: {trouble.message}")
-        for file in files:
-            key = file if file == discover.STDIN else str(Path(file).absolute())
-            found.setdefault(key, (file, settings, _context(file, context)))
-    return list(found.values()), in_trouble
-
-
-def script_reader(context: str | None) -> Callable[[str], str | None] | None:
-    """Return what reads scripts from a build context, None when there is none."""
-    return None if context is None else functools.partial(_read_script, context)
+    try:
+        with usage_errors():
+            return checking.find(paths, exclude, given, context)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
 
 
 def _output(value: str) -> tuple[str, str]:
     """Return the format and the file of ``FORMAT:FILE``. Raises BadParameter."""
-    from cleanroom.suggest import did_you_mean
-
     name, _, file = value.partition(":")
     if not file:
         raise click.BadParameter(f"{value!r} is not FORMAT:FILE, such as sarif:cleanroom.sarif")
@@ -190,181 +102,3 @@ def _output(value: str) -> tuple[str, str]:
         known = ("text", *FEEDS)
         raise click.BadParameter(f"no format {name!r}{did_you_mean(name, known)} (there are: {', '.join(known)})")
     return name, file
-
-
-def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_Outcome]:
-    """Pass the outcomes on, and keep what feeds need of them."""
-    for outcome in outcomes:
-        if outcome.checked is not None:
-            checked.append(outcome.checked)
-        yield outcome
-
-
-def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None:
-    """Write a feed to a file, whole or not at all."""
-    pieces: Iterable[str]
-    if name == "text":
-        pieces = (text_feed.render(one.path, one.text, one.report, colour=False, width=width) for one in checked)
-    else:
-        pieces = FEEDS[name].render(checked)
-    try:
-        write_atomically(Path(file), "".join(pieces))
-    except OSError as error:
-        raise click.ClickException(f"--output: {file}: {discover.describe(error)}") from None
-
-
-@dataclass(slots=True)
-class _Totals:
-    """What adds up over all files."""
-
-    files: int = 0  # that were read
-    files_with_findings: int = 0
-    severities: Counter[str] = field(default_factory=Counter)
-    fails: bool = False
-    in_trouble: bool = False
-
-    def follow(self, outcomes: Iterable[_Outcome]) -> Iterator[_Outcome]:
-        """Yield the outcomes as they come, counted, and their remarks said."""
-        for outcome in outcomes:
-            self.files += outcome.was_read
-            self.files_with_findings += bool(outcome.severities)
-            self.severities.update(outcome.severities)
-            self.fails |= outcome.fails
-            self.in_trouble |= outcome.in_trouble
-            for remark in outcome.remarks:
-                _remark(remark)
-            yield outcome
-
-
-def _terminal_width() -> int:
-    from shutil import get_terminal_size
-
-    return get_terminal_size().columns
-
-
-def _remark(line: str) -> None:
-    sys.stdout.flush()  # on a terminal both streams are one
-    click.echo(text_feed.printable(line), err=True)
-
-
-def _show_progress(outcomes: Iterator[_Outcome], length: int) -> Iterator[_Outcome]:
-    """Pass the outcomes on, with a progress bar on stderr if they are many and someone watches."""
-    if length < batch.MANY or not sys.stderr.isatty():
-        yield from outcomes
-        return
-    with click.progressbar(length=length, label="Checking", show_pos=True, file=sys.stderr) as bar:
-        for outcome in outcomes:
-            if outcome.remarks or (outcome.text and sys.stdout.isatty()):
-                click.echo("\r\x1b[K", err=True, nl=False)  # what is printed next takes the place of the bar
-            yield outcome
-            bar.update(1)
-
-
-def _settings(folder: Path, given: Mapping[str, Any]) -> Settings:
-    """Return the settings in force in ``folder``, with what was ``given`` on the command line in their place."""
-    try:
-        settings = replace(find(folder), **given)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    if not (settings.select or settings.ignore):
-        return settings
-    from cleanroom.library import load
-
-    library = load()
-    return replace(
-        settings,
-        select=lookup.selectors(settings.select, library),
-        ignore=lookup.selectors(settings.ignore, library),
-    )
-
-
-def _context(file: str, given: str | None) -> str | None:
-    if given is not None or file == discover.STDIN:
-        return given
-    return str(Path(file).parent)
-
-
-# One file: what follows runs in worker processes too.
-
-
-def _check(job: _Job) -> _Outcome:
-    from cleanroom.check import check
-
-    try:
-        text = discover.read(job.path)
-    except discover.ReadError as error:
-        return _unread(job, str(error))
-    settings = job.settings
-    try:
-        report = check(
-            text,
-            target=settings.target or None,
-            read_file=script_reader(job.context),
-            select=settings.select,
-            ignore=settings.ignore,
-            prefer=settings.prefer,
-        )
-    except Exception as error:  # the other files are still worth checking
-        message = f"internal error: {type(error).__name__}: {error}"
-        if not job.verbose:
-            return _unread(job, f"{message}; run again with -v for the traceback")
-        import traceback
-
-        return _unread(job, message, *traceback.format_exc().splitlines())
-    remarks = [f"{job.path}:{error.line}:{error.column}: error: {error.message}" for error in report.errors]
-    if job.verbose:
-        remarks += [f"{job.path}:{item.line}: not known: {item.reason}" for item in report.unresolved]
-    threshold = SEVERITIES.index(settings.fail_on)
-    return _Outcome(
-        text_feed.render(job.path, text, report, colour=job.colour, width=job.width) if job.form == "text" else "",
-        _rows(job, text, report),
-        _checked(job, text, report),
-        tuple(remarks),
-        tuple(finding.severity for finding in report.findings),
-        fails=any(SEVERITIES.index(finding.severity) >= threshold for finding in report.findings),
-        in_trouble=bool(report.errors),
-    )
-
-
-def _rows(job: _Job, text: str, report: Report) -> Rows | None:
-    if job.form != "json":
-        return None
-    from cleanroom.feeds.json import rows
-
-    return rows(job.path, text, report)
-
-
-def _checked(job: _Job, text: str, report: Report) -> Checked | None:
-    return Checked(job.path.replace("\\", "/"), text, report) if job.kept else None
-
-
-def _lost(job: _Job) -> _Outcome:
-    return _unread(job, "the process that read this file died")
-
-
-def _unread(job: _Job, message: str, *details: str) -> _Outcome:
-    """Return the outcome of a file that could not be checked."""
-    report = Report(errors=(Problem(1, 1, message),))
-    remarks = (f"{job.path}: error: {message}", *details)
-    return _Outcome(
-        "",
-        _rows(job, "", report),
-        _checked(job, "", report),
-        remarks,
-        (),
-        fails=False,
-        in_trouble=True,
-        was_read=False,
-    )
-
-
-def _read_script(context: str, path: str) -> str | None:
-    """Return the text of a file in the build context; None when it is not there, lies outside or is not text."""
-    root = Path(context).resolve()
-    try:
-        file = (root / path.lstrip("/")).resolve()
-        if root not in file.parents or not file.is_file() or file.stat().st_size > _LARGEST_SCRIPT:
-            return None
-        return file.read_bytes().decode()
-    except (OSError, ValueError):  # a name that no file can have, bytes that are no text
-        return None

@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 
 from cleanroom import batch, discover
-from cleanroom.cli import FINDINGS, TROUBLE, is_verbose, verbose_option
-from cleanroom.cli.check import files_and_settings, script_reader
+from cleanroom.checking import remark, script_reader
+from cleanroom.cli import is_verbose, verbose_option
+from cleanroom.cli.check import find
+from cleanroom.exits import FINDINGS, TROUBLE
 from cleanroom.feeds import text as text_feed
 from cleanroom.findings import Fixed
 from cleanroom.records import dataclass
@@ -87,7 +89,10 @@ def command(
     """
     flags = {"select": select, "ignore": ignore, "target": target, "prefer": prefer}
     given = {name: value for name, value in flags.items() if value}
-    files, in_trouble = files_and_settings(paths, exclude, given, context)
+    files, remarks = find(paths, exclude, given, context)
+    in_trouble = bool(remarks)
+    for line in remarks:
+        remark(line)
     jobs = [
         _Job(file, settings, folder, not diff and not check, diff, unsafe, is_verbose())
         for file, settings, folder in files
@@ -100,9 +105,8 @@ def command(
         sys.stdout.flush()
         for line in outcome.lines:
             click.echo(text_feed.printable(line), err=report_on_stderr)
-        for remark in outcome.remarks:
-            sys.stdout.flush()
-            click.echo(text_feed.printable(remark), err=True)
+        for line in outcome.remarks:
+            remark(line)
         fixed += outcome.fixed
         declined += outcome.declined
         changed += outcome.changes

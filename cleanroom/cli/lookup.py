@@ -1,73 +1,37 @@
-"""Names that people give: managers and rules. What is unknown is a usage error that says what may have been meant."""
+"""Names that people give: what is unknown is a usage error."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom.suggest import did_you_mean
+from cleanroom import lookup
 
 if TYPE_CHECKING:
     from cleanroom.library import Library
     from cleanroom.recipe import Recipe
     from cleanroom.rules import Rule
 
-_SELECTOR = re.compile(r"(?P<rule>[^\[\]]*)(?:\[(?P<manager>[^.\[\]]+)(?:\.(?P<cache>[^.\[\]]+))?\])?")
+
+@contextmanager
+def usage_errors() -> Iterator[None]:
+    """Turn an unknown name into a usage error."""
+    try:
+        yield
+    except lookup.UnknownName as error:
+        raise click.UsageError(str(error)) from None
 
 
 def manager(library: Library, name: str) -> Recipe:
     """Return the recipe of the manager called ``name``. Raises UsageError."""
-    from cleanroom.library import UnknownManager
-
-    try:
-        return library.find(name)
-    except UnknownManager as error:
-        hint = f"; did you mean {' or '.join(map(repr, error.suggestions))}?" if error.suggestions else ""
-        raise click.UsageError(f"no recipe for {name!r}{hint} (`cleanroom list` names all)") from None
+    with usage_errors():
+        return lookup.manager(library, name)
 
 
 def rule(name: str) -> Rule:
     """Return the rule called ``name``, which may come with a finding's ``[manager.cache]``. Raises UsageError."""
-    from cleanroom.check import RULES
-
-    bare = name.partition("[")[0]
-    if bare not in RULES:
-        raise click.UsageError(f"no such rule: {bare!r}{did_you_mean(bare, RULES)} (there are: {', '.join(RULES)})")
-    return RULES[bare]
-
-
-def selectors(given: Iterable[str], library: Library) -> tuple[str, ...]:
-    """Return the selectors in ``given``, each of which may be a comma-separated list, with managers by their ids.
-
-    A selector is a rule, which may be narrowed to a manager or a cache, or a manager alone. Raises UsageError.
-    """
-    return tuple(_selector(part.strip(), library) for item in given for part in item.split(",") if part.strip())
-
-
-def _selector(selector: str, library: Library) -> str:
-    from cleanroom.check import RULES
-
-    match = _SELECTOR.fullmatch(selector)
-    if match is None:
-        raise click.UsageError(
-            f"{selector!r} is no rule; write left-behind, left-behind[apt] or left-behind[apt.lists]"
-        )
-    if not match["manager"]:
-        return selector if selector in RULES or _is_manager(selector, library) else rule(selector).name
-    found = rule(match["rule"])
-    recipe = manager(library, match["manager"])
-    cache = match["cache"]
-    if not cache:
-        return f"{found.name}[{recipe.id}]"
-    known = [item.id for item in recipe.caches]
-    if cache not in known:
-        hint = did_you_mean(cache, known)
-        raise click.UsageError(f"{recipe.id} has no cache {cache!r}{hint} (it has: {', '.join(known)})")
-    return f"{found.name}[{recipe.id}.{cache}]"
-
-
-def _is_manager(name: str, library: Library) -> bool:
-    return any(name == recipe.id for recipe in library.recipes())
+    with usage_errors():
+        return lookup.rule(name)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom.cli import FINDINGS, TROUBLE, Group, verbose_option
+from cleanroom.cli import Group, verbose_option
 from cleanroom.discover import describe
+from cleanroom.exits import FINDINGS, TROUBLE
 
 if TYPE_CHECKING:
     from cleanroom.recipe import Recipe

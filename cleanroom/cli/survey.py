@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom.cli import TROUBLE, Group, verbose_option
+from cleanroom.cli import Group, verbose_option
+from cleanroom.exits import TROUBLE
 
 if TYPE_CHECKING:
     from cleanroom.survey.run import Crew, Totals

@@ -7,12 +7,11 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
-from click import style
-
 from cleanroom.findings import SEVERITIES, Advice, Finding, Report
 from cleanroom.text import Source
 
-_COLOURS = {"info": "cyan", "warning": "yellow", "error": "red"}
+_COLOURS = {"info": 36, "warning": 33, "error": 31}  # cyan, yellow, red
+_BOLD, _DIM = 1, 2
 _TAB = 4
 _ELLIPSIS = "…"
 
@@ -80,21 +79,21 @@ def _escape(character: str) -> str:
 
 
 def _finding(file: str, source: Source, finding: Finding, *, colour: bool, width: int) -> Iterator[str]:
-    def paint(text: str, **look: object) -> str:
-        return style(text, **look) if colour else text  # type: ignore[arg-type]
+    def paint(text: str, look: int) -> str:  # a code of ECMA-48, section 8.3.117
+        return f"\x1b[{look}m{text}\x1b[0m" if colour else text
 
     hue = _COLOURS[finding.severity]
     place = f"{printable(file)}:{finding.line}:{finding.column}"
-    what = f"{paint(finding.severity, fg=hue)}  {paint(name(finding), fg=hue)}"
-    yield f"{paint(place, bold=True)}  {what}  {printable(finding.message)}"
+    what = f"{paint(finding.severity, hue)}  {paint(name(finding), hue)}"
+    yield f"{paint(place, _BOLD)}  {what}  {printable(finding.message)}"
     number = f"{finding.line:>4}"
     blank = " " * len(number)
-    bar = paint("|", dim=True)
+    bar = paint("|", _DIM)
     shown, underline = _snippet(source, finding, max(width - len(number) - 3, 20))
-    yield f"{paint(number, dim=True)} {bar} {shown}"
-    yield f"{blank} {bar} {paint(underline, fg=hue)}"
+    yield f"{paint(number, _DIM)} {bar} {shown}"
+    yield f"{blank} {bar} {paint(underline, hue)}"
     for note in _notes(finding):
-        yield f"{blank} {paint('=', dim=True)} {printable(note)}"
+        yield f"{blank} {paint('=', _DIM)} {printable(note)}"
 
 
 def name(finding: Finding) -> str:
