@@ -182,14 +182,13 @@ TESTS = frozenset(
         "cmp",
         "diff",
         "pgrep",
-        "rpm",
-        "dpkg",
         "dpkg-query",
         "uname",
         "lsb_release",
         "expr",
     ]
 )
+_ASKS = re.compile(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"))
 # Options of wrappers whose value is the next word.
 _WRAPPERS: Mapping[str, tuple[str, ...]] = {
@@ -367,6 +366,8 @@ class Walker:
             word = node.words[0].literal if node.words else None
             if word in ("[", "test") and len(node.words) > 2 and node.words[1].literal in ("-d", "-e"):
                 return False  # is there a folder: there is, when something was put in
+            if word in ("dpkg", "rpm"):  # they ask with these options, and install with others
+                return len(node.words) > 1 and bool(_ASKS.match(node.words[1].literal or ""))
             return word in TESTS or (word == "command" and len(node.words) > 1)
         if isinstance(node, shell.Pipeline):
             return node.negated or self.is_test(node.parts[-1])

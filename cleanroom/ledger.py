@@ -429,6 +429,9 @@ def runs_whenever(events: Iterable[Guards], fill: Guards) -> bool:
     return any(guards <= fill for guards in known)
 
 
+_HOME = re.compile(r"/home/[^/]+")
+
+
 def empties(event: Event, fill: Fill) -> bool | None:
     """Tell whether ``event`` empties the cache of ``fill``; None when that is not known."""
     if isinstance(event, Remove):
@@ -436,6 +439,8 @@ def empties(event: Event, fill: Fill) -> bool | None:
         for path in fill.paths:
             for pattern in event.patterns:
                 verdict = covers(pattern, path)
+                if path.startswith("~") and (home := _HOME.match(pattern)):
+                    verdict = None if covers("~" + pattern[home.end() :], path) else False  # it may be this home
                 if verdict and not event.recursive and not (fill.cache.flat or pattern.endswith(path)):
                     verdict = False
                 if verdict and not event.recursive and not fill.cache.flat:

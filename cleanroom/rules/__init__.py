@@ -51,7 +51,7 @@ def advice(fill: Fill, layer: Layer) -> Iterator[Advice]:
                 places = [layer.home + word[1:] if word.startswith("~") else word for word in text.split()[1:]]
                 if not any(covers(place, path) or "$" in place for place in places):
                     text = f"rm -rf {path}"
-            if fill.sudo and not is_root:
+            if fill.sudo:
                 text = " && ".join(f"sudo {part}" for part in text.split(" && "))
         if text not in texts:
             texts.append(text)
