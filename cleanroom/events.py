@@ -182,6 +182,8 @@ TESTS = frozenset(
         "cmp",
         "diff",
         "pgrep",
+        "rpm",
+        "dpkg",
         "dpkg-query",
         "uname",
         "lsb_release",
