@@ -190,6 +190,7 @@ TESTS = frozenset(
         "expr",
     ]
 )
+_HOLDS_OPTIONS = re.compile(r"(?i)(?:^|_)(?:opt|option|arg|argument|flag|param)s?(?:_|$)")
 _ASKS = re.compile(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"))
 # Options of wrappers whose value is the next word.
@@ -493,7 +494,7 @@ class Walker:
             return False
         argv = [value for word in node.words for value in self.expand(word, guards)]
         self.unknown_options = UNKNOWN in argv and any(
-            isinstance(part, shell.Parameter) and re.search(r"(?i)opt|arg|flag|param", part.name)
+            isinstance(part, shell.Parameter) and _HOLDS_OPTIONS.search(part.name)
             for word in node.words
             for part in word.parts
         )
@@ -723,7 +724,7 @@ class Walker:
                 break
         text = self.state.texts.get(target) if text is None else text
         if text is None:
-            self.unresolved(span, f"the script {name} could not be seen")
+            self.unresolved(span, f"the script {name.replace(UNKNOWN, '…')} could not be seen")
             if "clean" in name:
                 self.emit(Remove((UNKNOWN,), True, span, guards, 0))  # who knows what it removes
             return

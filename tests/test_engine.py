@@ -2,8 +2,8 @@
 
 A case has ``name``, ``dockerfile``, ``expect`` (a list of ``rule[manager.cache]@line``) and optionally ``files`` (the
 build context), ``target``, ``select``, ``message`` (text that the first finding's message holds), ``advice`` (the texts
-of its remedies), ``unresolved`` (how many), ``recipe`` (one more recipe; the required fields that it leaves out are
-those of recipe_problems.yaml).
+of its remedies), ``bytes`` (the typical bytes of each), ``unresolved`` (how many), ``recipe`` (one more recipe; the
+required fields that it leaves out are those of recipe_problems.yaml).
 Findings of ``split-installs`` are left out unless the case names that rule.
 """
 
@@ -58,5 +58,7 @@ def test_case(case: dict[str, Any]) -> None:
         assert case["message"] in found[0].message
     if "advice" in case:
         assert [advice.text for advice in found[0].remedies] == case["advice"]
+    if "bytes" in case:
+        assert [finding.typical_bytes for finding in found] == case["bytes"]
     if "unresolved" in case:
         assert len(report.unresolved) == case["unresolved"]

@@ -60,7 +60,7 @@ def test_a_finding_as_text() -> None:
         "Dockerfile:2:23  warning  left-behind[apt.lists]  apt leaves its package lists in this layer",
         "   2 | RUN apt-get update && apt-get install -y curl",
         "     |                       ~~~~~~~~~~~~~~~~~~~~~~~",
-        "     = left: /var/lib/apt/lists (about 19 MB after apt-get update)",
+        "     = left: /var/lib/apt/lists (for example 19 MB after apt-get update)",
         "     = add at the end of this RUN: rm -rf /var/lib/apt/lists/*",
         "",
     ]

@@ -109,7 +109,7 @@ def _notes(finding: Finding) -> Iterator[str]:
     if finding.paths:
         bulk = ""
         if finding.typical_bytes is not None:
-            bulk = f" (about {size(finding.typical_bytes)}"
+            bulk = f" (for example {size(finding.typical_bytes)}"
             bulk += f" after {finding.typical_of})" if finding.typical_of else ")"
         yield f"left: {', '.join(finding.paths)}{bulk}"
     elif finding.typical_bytes is not None:
