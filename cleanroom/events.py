@@ -221,6 +221,12 @@ _WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "unbuffer": (),
     "chronic": (),
     "yes": (),
+    "xvfb-run": ("-n", "-s", "-e", "-f", "-p", "-w", "--server-num", "--server-args"),
+    "dumb-init": (),
+    "tini": ("-p", "-e"),
+    "proxychains": ("-f",),
+    "proxychains4": ("-f",),
+    "flock": ("-w", "-E", "--timeout", "--conflict-exit-code"),
 }
 
 
@@ -578,6 +584,11 @@ class Walker:
             self.remove(rest, span, guards)
         elif program == "find":
             self.find([argv[0], *rest], span, guards)
+        elif program == "scl" and words[:1] == ["enable"] and len(words) > 2:  # collections, and a command as text
+            self.nested_text(node, None, words[-1], span, guards, rest[-1])
+        elif program == "runuser" and words[:1] == ["-u"] and len(words) > 2:
+            command = rest[3:] if words[2] == "--" else rest[2:]
+            return self.as_user(words[1], command, node, span, guards, inline, sudo=False)
         elif program in _SHELLS or program in ("source", ".", "su", "runuser"):
             self.nested(program, argv, node, span, guards, inline, sudo=sudo)
         elif program == "eval":
@@ -1167,7 +1178,7 @@ def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | N
             index += 1
         else:
             break
-    if program in ("timeout", "gosu", "su-exec", "setarch"):  # a duration, a user, an architecture comes first
+    if program in ("timeout", "gosu", "su-exec", "setarch", "flock"):  # a duration, a user, an architecture, a file
         index += 1
     return argv[index:], assigned
 

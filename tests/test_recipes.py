@@ -58,3 +58,10 @@ def test_bases() -> None:
     known = {path.stem for path in FILES}
     for base in load.parse_bases(BASES.read_bytes(), BASES.name):
         assert base.versions.keys() <= known, base.images
+
+
+def test_documentation_shows_a_valid_recipe() -> None:
+    page = (load.RECIPES.parent / "docs" / "recipes.md").read_text("utf-8")
+    text = page.partition("```yaml\n")[2].partition("```")[0]
+    assert "\n".join(map(str, load.validate_recipe(text, "brewer.yaml"))) == ""
+    assert load.canonical(text, "brewer.yaml") == text
