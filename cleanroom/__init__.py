@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # type checkers take it for true; ``typing`` itself takes long to import
 if TYPE_CHECKING:
     from cleanroom.check import check
     from cleanroom.findings import Advice, Declined, Finding, Fix, Fixed, Problem, Report, Unresolved

@@ -5,10 +5,31 @@ Calls without options, which are most, are answered without click, since it take
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
 from collections.abc import Callable, Sequence
 
 from cleanroom import exits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+
+def run() -> NoReturn:
+    """Run the command line and end the process: what is installed as ``cleanroom``."""
+    gc.set_threshold(50_000)  # objects; by default, garbage is looked for many times before one small file is read
+    answer = _plain(sys.argv[1:])
+    if answer is None:
+        from cleanroom import cli
+
+        sys.exit(cli.main())
+    code = _give(answer)
+    if sys.gettrace():  # someone watches, and will want to say what was seen
+        sys.exit(code)
+    # All is written; the system frees the memory at once, Python piece by piece.
+    os._exit(code)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,6 +39,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from cleanroom.cli import main
 
         return main(arguments)
+    return _give(answer)
+
+
+def _give(answer: Callable[[], int]) -> int:
     exits.write_anything()
     try:
         code = answer()

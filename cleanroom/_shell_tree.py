@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import time
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from importlib.machinery import ExtensionFileLoader, PathFinder
 
 from cleanroom.records import dataclass, field
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import tree_sitter
 
@@ -283,13 +284,28 @@ def expansion_end(text: str, index: int) -> int:
     return _Scanner(text, Masked(text), embedded=False).scan(index, len(text), until=0)
 
 
-@lru_cache(maxsize=1)
-def _language() -> tuple[tree_sitter.Language, tuple[str, ...]]:
-    # Imported here: most of what cleanroom does needs no shell parser.
-    import tree_sitter
+def _grammar() -> object:
+    """Return tree-sitter-bash's grammar.
+
+    From its extension module where that is found, since the package around it imports ``importlib.resources``, which
+    takes as long as a small file, for queries that are not used here.
+    """
+    package = PathFinder.find_spec("tree_sitter_bash")
+    binding = package and PathFinder.find_spec("tree_sitter_bash._binding", package.submodule_search_locations)
+    if binding and isinstance(binding.loader, ExtensionFileLoader):
+        module = binding.loader.create_module(binding)
+        binding.loader.exec_module(module)
+        return module.language()
     import tree_sitter_bash
 
-    language = tree_sitter.Language(tree_sitter_bash.language())
+    return tree_sitter_bash.language()
+
+
+@lru_cache(maxsize=1)
+def _language() -> tuple[tree_sitter.Language, tuple[str, ...]]:
+    import tree_sitter  # here: most of what cleanroom does needs no shell parser
+
+    language = tree_sitter.Language(_grammar())
     return language, tuple(language.node_kind_for_id(kind) or "" for kind in range(language.node_kind_count))
 
 

@@ -6,10 +6,10 @@ It needs no click unless something is wrong: that takes longer to import than a 
 from __future__ import annotations
 
 import functools
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
 
 from cleanroom import batch, discover
 from cleanroom.exits import FINDINGS, TROUBLE
@@ -76,18 +76,18 @@ def find(
     """
 
     @functools.cache
-    def settings_in(folder: Path) -> Settings:
+    def settings_in(folder: str) -> Settings:
         return _settings(folder, given)
 
     found: dict[str, Found] = {}  # by absolute path
     remarks = []
     for path in paths:
-        settings = settings_in(Path(path) if Path(path).is_dir() else Path(path).parent)
-        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, str(Path(settings.file).parent))
+        settings = settings_in(path if os.path.isdir(path) else os.path.dirname(path))
+        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, os.path.dirname(settings.file))
         files, troubles = discover.discover(path, patterns.match)
         remarks += [f"{trouble.path}: error: {trouble.message}" for trouble in troubles]
         for file in files:
-            key = file if file == discover.STDIN else str(Path(file).absolute())
+            key = file if file == discover.STDIN else os.path.abspath(file)
             found.setdefault(key, (file, settings, _context(file, context)))
     return list(found.values()), remarks
 
@@ -151,6 +151,8 @@ def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_
 
 def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None:
     """Write a feed to a file, whole or not at all."""
+    from pathlib import Path
+
     from cleanroom.files import write_atomically
 
     pieces: Iterable[str]
@@ -219,7 +221,7 @@ def _show_progress(outcomes: Iterator[_Outcome], length: int) -> Iterator[_Outco
             bar.update(1)
 
 
-def _settings(folder: Path, given: Mapping[str, Any]) -> Settings:
+def _settings(folder: str, given: Mapping[str, Any]) -> Settings:
     """Return the settings in force in ``folder``, with what was ``given`` on the command line in their place."""
     settings = replace(find_settings(folder), **given)
     if not (settings.select or settings.ignore):
@@ -238,7 +240,7 @@ def _settings(folder: Path, given: Mapping[str, Any]) -> Settings:
 def _context(file: str, given: str | None) -> str | None:
     if given is not None or file == discover.STDIN:
         return given
-    return str(Path(file).parent)
+    return os.path.dirname(file) or os.curdir
 
 
 # One file: what follows runs in worker processes too.
@@ -317,11 +319,16 @@ def _unread(job: _Job, message: str, *details: str) -> _Outcome:
 
 def _read_script(context: str, path: str) -> str | None:
     """Return the text of a file in the build context; None when it is not there, lies outside or is not text."""
-    root = Path(context).resolve()
+    root = os.path.realpath(context)
     try:
-        file = (root / path.lstrip("/")).resolve()
-        if root not in file.parents or not file.is_file() or file.stat().st_size > _LARGEST_SCRIPT:
+        file = os.path.realpath(os.path.join(root, path.lstrip("/")))
+        if (
+            not file.startswith(os.path.join(root, ""))
+            or not os.path.isfile(file)
+            or os.path.getsize(file) > _LARGEST_SCRIPT
+        ):
             return None
-        return file.read_bytes().decode()
+        with open(file, "rb") as stream:
+            return stream.read().decode()
     except (OSError, ValueError):  # a name that no file can have, bytes that are no text
         return None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path
 
 from cleanroom.records import dataclass
 
@@ -43,9 +42,11 @@ def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str
     ``excluded`` is asked for each path found and whether that is a folder; never for ``path`` itself. Links to folders
     are not followed.
     """
-    if path == STDIN or not Path(path).is_dir():
+    if path == STDIN or not os.path.isdir(path):
         # What is not there shows when it is read.
         return [path], []
+    from pathlib import Path  # here: slow to import
+
     files: list[Path] = []
     troubles: list[Trouble] = []
 
@@ -68,7 +69,11 @@ def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str
 def read(path: str) -> str:
     """Return the text of a file (``-``: of standard input), without its byte order mark. Raises ReadError."""
     try:
-        data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
+        if path == STDIN:
+            data = sys.stdin.buffer.read()
+        else:
+            with open(path, "rb") as file:
+                data = file.read()
     except OSError as error:
         raise ReadError(describe(error)) from None
     try:

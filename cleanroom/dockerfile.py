@@ -6,8 +6,6 @@ those of BuildKit's own reader.
 
 from __future__ import annotations
 
-import difflib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
@@ -406,7 +404,9 @@ def _keyword(text: str, joined: MappedText, start: int, end: int) -> tuple[str, 
     if match is not None and match[1].upper() in KEYWORDS:
         return match[1].upper(), match.end()
     word = _BLANKS.split(joined.text[start:end], maxsplit=1)[0][:40]
-    close = difflib.get_close_matches(word.upper(), KEYWORDS, n=1)
+    from difflib import get_close_matches
+
+    close = get_close_matches(word.upper(), KEYWORDS, n=1)
     hint = f" (did you mean {close[0]}?)" if close else ""
     raise _error(text, joined.offset(start), f"unknown instruction: {word}{hint}")
 
@@ -495,14 +495,24 @@ def _exec_form(text: str, keyword: str, arguments: MappedText) -> tuple[Argument
     if _JSON_ARRAY.match(arguments.text, start):
         return tuple(
             # A half of a surrogate pair is no character; Go puts the replacement character for it.
-            Argument(_SURROGATE.sub("\ufffd", json.loads(literal[0])), arguments.span(*literal.span()))
+            Argument(_SURROGATE.sub("\ufffd", _json_string(literal[0])), arguments.span(*literal.span()))
             for literal in _JSON_STRINGS.finditer(arguments.text, start)
         )
+    import json
+
     try:
         json.loads(arguments.text[start:], parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     raise _error(text, arguments.offset(start), "a JSON array of arguments holds strings only")
+
+
+def _json_string(literal: str) -> str:
+    if "\\" not in literal:
+        return literal[1:-1]
+    import json
+
+    return str(json.loads(literal))
 
 
 def _refuse(constant: str) -> None:
@@ -564,18 +574,23 @@ def _quotes(text: str) -> int:
 
 # Words.
 
-_ESCAPES = ("\\", "`")
 
+class _Patterns(dict[str, re.Pattern[str]]):
+    """A pattern for each escape character, which stands for ``ESC`` in it; compiled when one is asked for."""
 
-def _compile(pattern: str) -> dict[str, re.Pattern[str]]:
-    """Return ``pattern`` for each escape character, which stands for ``ESC`` in it."""
-    return {escape: re.compile(pattern.replace("ESC", re.escape(escape)), re.DOTALL) for escape in _ESCAPES}
+    def __init__(self, pattern: str) -> None:
+        super().__init__()
+        self._pattern = pattern
+
+    def __missing__(self, escape: str) -> re.Pattern[str]:
+        self[escape] = compiled = re.compile(self._pattern.replace("ESC", re.escape(escape)), re.DOTALL)
+        return compiled
 
 
 _DOUBLE = r"""[^"ESC]*(?:ESC.[^"ESC]*)*"""
-_WORDS = _compile(rf"""(?:[^{_SPACE}'"ESC]+|ESC.?|'[^']*'?|"{_DOUBLE}(?:"|ESC?\Z))+""")
-_QUOTED = _compile(rf"""'(?P<single>[^']*)'?|"(?P<double>{_DOUBLE})(?:"|ESC?\Z)|ESC(?P<escaped>.?)""")
-_ESCAPES_IN_QUOTES = _compile(r"""ESC(["$ESC])""")
+_WORDS = _Patterns(rf"""(?:[^{_SPACE}'"ESC]+|ESC.?|'[^']*'?|"{_DOUBLE}(?:"|ESC?\Z))+""")
+_QUOTED = _Patterns(rf"""'(?P<single>[^']*)'?|"(?P<double>{_DOUBLE})(?:"|ESC?\Z)|ESC(?P<escaped>.?)""")
+_ESCAPES_IN_QUOTES = _Patterns(r"""ESC(["$ESC])""")
 
 
 def _check_assignments(text: str, instruction: Instruction) -> None:
@@ -595,10 +610,10 @@ _NAME = r"[^\W\d]\w*|\d+|[@*#?$!-]"
 _DOLLAR = rf"\$\{{(?P<name>{_NAME})(?P<operator>\}}|:[^#%]|[-+?#%]|//?)|\$(?!\{{)(?P<variable>(?:{_NAME})?)"
 _BARE = rf"""'(?P<single>[^']*)'|(?P<quote>")|ESC(?P<escaped>.?)|{_DOLLAR}"""
 _TOKENS = {  # by what closes the quote or the brace that is open
-    "": _compile(rf"""(?P<plain>[^'"ESC$]+)|{_BARE}"""),
-    "}": _compile(rf"""(?P<plain>[^'"ESC$}}]+)|(?P<close>\}})|{_BARE}"""),
-    "/": _compile(rf"""(?P<plain>[^'"ESC$/]+)|(?P<divide>/)|{_BARE}"""),
-    '"': _compile(rf"""(?P<quoted>[^"ESC$]+|ESC(?!["$ESC]))|(?P<quote>")|ESC(?P<escaped>.)|{_DOLLAR}"""),
+    "": _Patterns(rf"""(?P<plain>[^'"ESC$]+)|{_BARE}"""),
+    "}": _Patterns(rf"""(?P<plain>[^'"ESC$}}]+)|(?P<close>\}})|{_BARE}"""),
+    "/": _Patterns(rf"""(?P<plain>[^'"ESC$/]+)|(?P<divide>/)|{_BARE}"""),
+    '"': _Patterns(rf"""(?P<quoted>[^"ESC$]+|ESC(?!["$ESC]))|(?P<quote>")|ESC(?P<escaped>.)|{_DOLLAR}"""),
 }
 _PATTERN_OPERATORS = frozenset("#%/")
 

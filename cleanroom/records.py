@@ -2,7 +2,7 @@
 
 ``dataclasses.dataclass`` compiles up to eight methods for each class as it is defined, half a millisecond on Python
 3.11; for the classes of this package that takes as long as all else that a check of one file does. Here all methods
-but the constructor are shared, and that one is compiled for the first instance. To type checkers, and to
+are shared, but for the constructor of a class of which many instances are made. To type checkers, and to
 ``dataclasses`` itself (``fields``, ``replace``, ``asdict``), these are ordinary data classes.
 """
 
@@ -59,15 +59,19 @@ class _Factory:
         self.new = new
 
 
+_FEW = 32  # instances; compiling a constructor takes as long as making about fifty with the shared one
+
+
 class _Record:
     """What is known of a record class: its fields, their defaults, and the options it was made with."""
 
-    __slots__ = ("defaults", "names", "options")
+    __slots__ = ("defaults", "made", "names", "options")
 
     def __init__(self, names: tuple[str, ...], defaults: Mapping[str, Any], options: Mapping[str, bool]) -> None:
         self.names = names
         self.defaults = defaults
         self.options = options
+        self.made = 0  # instances, while they are few
 
 
 def _constructor(cls: Any) -> Any:
@@ -122,10 +126,25 @@ class _FromTwin:
 # -- the methods that all share ----------------------------------------------------------------------------------------
 
 
-def _first_init(self: Any, /, *arguments: Any, **named: Any) -> None:
+def _init(self: Any, /, *arguments: Any, **named: Any) -> None:
     cls = type(self)
-    cls.__init__ = _constructor(cls)
-    self.__init__(*arguments, **named)
+    record = cls.__record__
+    record.made += 1
+    positional = () if record.options["kw_only"] else record.names
+    values = {**record.defaults, **dict(zip(positional, arguments, strict=False)), **named}
+    is_right = (
+        len(arguments) <= len(positional)
+        and named.keys().isdisjoint(positional[: len(arguments)])
+        and len(values) == len(record.names)
+        and all(name in values for name in record.names)
+    )
+    if record.made > _FEW or not is_right:  # the compiled one says what is wrong
+        cls.__init__ = _constructor(cls)
+        self.__init__(*arguments, **named)
+        return
+    for name in record.names:
+        value = values[name]
+        object.__setattr__(self, name, value.new() if isinstance(value, _Factory) else value)
 
 
 @recursive_repr("...")
@@ -182,7 +201,7 @@ def _comparison(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], Any
 
 
 _METHODS: Mapping[str, Any] = {
-    "__init__": _first_init,
+    "__init__": _init,
     "__repr__": _repr,
     "__eq__": _eq,
     "__replace__": _replace,

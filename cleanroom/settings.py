@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from pathlib import Path
 
 from cleanroom.findings import SEVERITIES
 from cleanroom.records import dataclass
@@ -29,24 +29,28 @@ class SettingsError(ValueError):
     """Settings that cannot be used; the message names the file."""
 
 
-def find(folder: Path) -> Settings:
+def find(folder: str | os.PathLike[str]) -> Settings:
     """Return the settings in force in ``folder``: those of the nearest file, upward. Raises SettingsError."""
-    folder = folder.absolute()
-    for place in (folder, *folder.parents):
+    place = os.path.abspath(folder)
+    while True:
         for name in ("cleanroom.toml", "pyproject.toml"):
-            file = place / name
-            if file.is_file() and (found := read(file)) is not None:
+            file = os.path.join(place, name)
+            if os.path.isfile(file) and (found := read(file)) is not None:
                 return found
-    return Settings()
+        above = os.path.dirname(place)
+        if above == place:
+            return Settings()
+        place = above
 
 
-def read(file: Path) -> Settings | None:
+def read(file: str) -> Settings | None:
     """Return the settings in ``file``; None for a ``pyproject.toml`` that has none. Raises SettingsError."""
     try:
-        text = file.read_text(encoding="utf-8")
+        with open(file, encoding="utf-8") as stream:
+            text = stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from None
-    in_pyproject = file.name == "pyproject.toml"
+    in_pyproject = os.path.basename(file) == "pyproject.toml"
     if in_pyproject and "cleanroom" not in text:
         return None  # the TOML reader is slow to import
     table: object = _parse(text, file)
@@ -60,7 +64,7 @@ def read(file: Path) -> Settings | None:
     return _settings(table, file)
 
 
-def _parse(text: str, file: Path) -> dict[str, object]:
+def _parse(text: str, file: str) -> dict[str, object]:
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -76,7 +80,7 @@ _CHOICES = {"prefer": PREFERENCES, "fail-on": SEVERITIES}
 _KEYS = (*_LISTS, *_CHOICES, "target")
 
 
-def _settings(table: dict[str, object], file: Path) -> Settings:
+def _settings(table: dict[str, object], file: str) -> Settings:
     values: dict[str, object] = {}
     for key, value in table.items():
         if key not in _KEYS:
@@ -90,4 +94,4 @@ def _settings(table: dict[str, object], file: Path) -> Settings:
         elif key in _CHOICES and value not in _CHOICES[key]:
             raise SettingsError(f"{file}: {key} must be one of {', '.join(_CHOICES[key])}, not {value!r}")
         values[key.replace("-", "_")] = value
-    return Settings(**values, file=str(file))  # type: ignore[arg-type]  # each was checked above
+    return Settings(**values, file=file)  # type: ignore[arg-type]  # each was checked above

@@ -13,12 +13,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from cleanroom._shell_tree import ANSI_C, MAX_LENGTH, Heredoc, Masked, UnreadableError, expansion_end, grow, kinds, mask
 from cleanroom.records import dataclass, replace
 from cleanroom.text import MappedText, Span
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import tree_sitter
 

@@ -5,7 +5,6 @@ All offsets count characters (not bytes) of the file's text; lines and columns a
 
 from __future__ import annotations
 
-import difflib
 import io
 from bisect import bisect_right
 from collections.abc import Iterable
@@ -146,6 +145,8 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 def diff(before: str, after: str, name: str) -> str:
     """Return a unified diff of two texts of the file ``name``; empty when they are equal."""
+    import difflib
+
     lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 

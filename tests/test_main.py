@@ -124,3 +124,12 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     result = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (result.returncode, "Traceback" in result.stderr) == (141, False)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["query", "apt"], ["check", "dirty", "none"], ["check", "dirty"], ["query", "atp"]]
+)
+def test_the_installed_command_ends_as_main_does(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    code = f"import sys; sys.argv = ['cleanroom', *{arguments}]; from cleanroom.__main__ import run; run()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout, result.stderr) == (__main__.main(arguments), *capsys.readouterr())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
+from test_startup import HEAVY
 
 from cleanroom.cli import main
 
@@ -83,6 +84,19 @@ print([recipe.id for recipe in recipes if claims[recipe.id] != claims_of(recipe)
 print(bases == files.bases(), len(bases) > 50)
 """
     assert run(installed, code) == ["False", "True", "[]", "[]", "True True"]
+
+
+def test_the_command_in_the_wheel_starts_without_what_is_slow_to_import(installed: Path) -> None:
+    file = installed / "Dockerfile"
+    file.write_text("FROM debian:12\nRUN apt-get update && apt-get install -y curl\n")
+    code = f"""
+import sys
+from cleanroom import __main__
+for arguments in (["query", "apt"], ["check", {str(file)!r}]):
+    assert __main__.main(arguments) in (0, 1)
+    print(sorted(set(sys.modules) & {{*{sorted(HEAVY)}}}))
+"""
+    assert run(installed, code)[1] == run(installed, code)[-1] == "[]"
 
 
 def test_both_licences_are_named() -> None:
