@@ -16,7 +16,7 @@ from cleanroom import shell
 from cleanroom.facts import applies, home_of
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, escape, plain
-from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Program, Recipe, Use
+from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Payload, Program, Recipe, Use
 from cleanroom.records import dataclass, field, replace
 from cleanroom.text import MappedText, Span
 
@@ -82,6 +82,19 @@ class Other:
 
 
 @dataclass(slots=True)
+class Made:
+    """A command that put what it installed into ``paths``, usually one, where one looks for caches."""
+
+    recipe: Recipe
+    payload: Payload
+    paths: tuple[str, ...]
+    span: Span
+    order: int
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
 class Need:
     """A command that fails when a cache is empty: ``apt-get install`` without package lists."""
 
@@ -109,7 +122,7 @@ class Surplus:
     nested: bool = False
 
 
-Event = Fill | Clean | Remove | Other | Need | Surplus
+Event = Fill | Clean | Remove | Other | Made | Need | Surplus
 
 
 @dataclass(slots=True)
@@ -900,12 +913,14 @@ class Walker:
         base = self.state.base
 
         def uses(use: Use) -> bool | None:
+            if any((recipe.id, name) not in self.state.stored for name in use.with_settings):
+                return False
             return matches(use, recipe, program, operands, options, base)
 
         def has(option: str) -> bool:
             return has_option(options, option, single_dash=program.single_dash)
 
-        def places(cache: Cache) -> tuple[str, ...]:
+        def places(cache: Cache | Payload) -> tuple[str, ...]:
             return cache_paths(recipe, cache, environment, options, home, base, folder, self.state.stored, user)
 
         line = " ".join(operands)
@@ -972,6 +987,10 @@ class Walker:
                 if not by and paths and all(path.startswith("/dev/") for path in paths):
                     by = paths[0]  # the build engine mounts /dev, so that it is in no layer
                 self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo))
+        for payload in recipe.payload:
+            kept_elsewhere = payload.id in prevented or (recipe.id, payload.id) in self.state.settings
+            if not kept_elsewhere and any(uses(use) for use in payload.made_by):
+                self.emit(Made(recipe, payload, places(payload), span, 0))
         if not filled:
             self.emit(Other(recipe, verb, 0, span))
         self.surplus(recipe, uses, has, environment, span, guards)
@@ -1289,7 +1308,7 @@ def _is_word(word: str, wanted: str) -> bool:
 
 def cache_paths(
     recipe: Recipe,
-    cache: Cache,
+    cache: Cache | Payload,
     environment: Mapping[str, str | None],
     options: list[str],
     home: str,
@@ -1298,7 +1317,7 @@ def cache_paths(
     stored: Mapping[tuple[str, str], str] = MappingProxyType({}),
     user: str = "root",
 ) -> tuple[str, ...]:
-    """Return where a cache lies, or may lie when that depends on what is not known.
+    """Return where a cache or payload lies, or may lie when that depends on what is not known.
 
     ``folder`` is where the command works, ``stored`` has the settings of managers, ``user`` is ``?`` when not known.
     """

@@ -592,7 +592,7 @@ _REMEDY_FIELDS: Mapping[str, tuple[str, ...]] = {  # those that mean something f
 
 def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong between the fields of one recipe. Values of a wrong shape are passed over."""
-    yield from _unique(_select(recipe, "caches", "*", "id"), "cache")
+    yield from _unique([*_select(recipe, "caches", "*", "id"), *_select(recipe, "payload", "*", "id")], "cache")
     yield from _unique(_select(recipe, "hazards", "*", "id"), "hazard")
     yield from _unique(_select(recipe, "settings", "*", "name"), "setting")
     yield from _unique(_select(recipe, "lean", "*", "id"), "lean option")
@@ -601,19 +601,22 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
 
     caches = [value for _, value in _select(recipe, "caches", "*", "id") if isinstance(value, str)]
     yield from _unknown(caches, "cache", _select(recipe, "cleanups", "*", "empties", "*"))
-    yield from _unknown(caches, "cache", _select(recipe, "preventions", "*", "caches", "*"))
+    payload = [value for _, value in _select(recipe, "payload", "*", "id") if isinstance(value, str)]
+    yield from _unknown([*caches, *payload], "cache", _select(recipe, "preventions", "*", "caches", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "remedies", "*", "caches", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "hazards", "*", "when_prevented", "*"))
 
     programs = [value for _, value in _select(recipe, "programs", "*", "names", "*") if isinstance(value, str)]
     yield from _unknown(programs, "program", _select(recipe, "caches", "*", "filled_by", "*", "programs", "*"))
+    yield from _unknown(programs, "program", _select(recipe, "payload", "*", "made_by", "*", "programs", "*"))
     for section in ("signs", "cleanups", "preventions", "hazards", "lean"):
         yield from _unknown(programs, "program", _select(recipe, section, "*", "use", "programs", "*"))
 
     settings = [value for _, value in _select(recipe, "settings", "*", "name") if isinstance(value, str)]
-    asked = _select(recipe, "caches", "*", "paths", "*", "path")
+    asked = [item for name in ("caches", "payload") for item in _select(recipe, name, "*", "paths", "*", "path")]
     named = ((place, re.match(r"<(\w[\w.-]*)>", path)) for place, path in asked if isinstance(path, str))
     yield from _unknown(settings, "setting", ((place, match[1]) for place, match in named if match))
+    yield from _unknown(settings, "setting", _select(recipe, "caches", "*", "filled_by", "*", "with_settings", "*"))
     for section, ways in _WAYS.items():
         for place, item in _select(recipe, section, "*"):
             if isinstance(item, dict) and not any(way in item for way in ways):

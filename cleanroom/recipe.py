@@ -50,6 +50,7 @@ class Use:
     with_options: tuple[str, ...] = ()  # at least one of these
     with_all_options: tuple[str, ...] = ()  # every one of these
     without_options: tuple[str, ...] = ()  # none of these
+    with_settings: tuple[str, ...] = ()  # only where each of these settings of the recipe is known to have a value
     versions: str = ""
     bases: tuple[str, ...] = ()
 
@@ -106,6 +107,17 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What was installed, where it lies under a folder that looks like a cache: without it nothing works."""
+
+    id: str
+    what: str
+    paths: tuple[CachePath, ...]
+    made_by: tuple[Use, ...]
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
     """A value that the manager stores and reads later, such as the place of a cache; paths ask for it as ``<name>``."""
 
@@ -138,7 +150,7 @@ class Cleanup:
 class Prevention:
     """A way to tell the manager not to keep a cache. Exactly one of option, variable, setting, file is given."""
 
-    caches: tuple[str, ...]
+    caches: tuple[str, ...]  # also payload that then lies elsewhere
     option: str = ""
     use: Use | None = None  # the uses that take the option; None: all that fill the caches
     variable: str = ""
@@ -256,6 +268,7 @@ class Recipe:
     remedies: tuple[Remedy, ...]  # best first
     hazards: tuple[Hazard, ...] = ()
     keep: tuple[Keep, ...] = ()
+    payload: tuple[Payload, ...] = ()
     lean: tuple[Lean, ...] = ()
     proof: tuple[Proof, ...] = ()  # one for each image or version to measure
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # {"hadolint": ("DL3009",)}

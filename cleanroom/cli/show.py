@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import click
@@ -71,7 +72,12 @@ def _page(recipe: Recipe) -> Iterator[str]:
         for keep in recipe.keep
         for line in (f"  {keep.path}{' (the folder itself)' if keep.folder else ''}: {keep.why}", *_link(keep.source))
     )
-    yield from _section("What must stay", keeps)
+    payload = (
+        line
+        for item in recipe.payload
+        for line in (f"  {item.what}", *(f"    {path.path}{_where(path)}" for path in item.paths), *_link(item.source))
+    )
+    yield from _section("What must stay", chain(keeps, payload))
     yield from _section("What can be left out", (line for lean in recipe.lean for line in _lean(lean)))
     yield from _section("How it is proved", (line for proof in recipe.proof for line in _proof(proof)))
     yield from _section("Other linters", (f"  {peer}: {', '.join(rules)}" for peer, rules in recipe.peers.items()))

@@ -1,15 +1,16 @@
-"""``over-cleaned``: a clean-up removes what must stay."""
+"""``over-cleaned``: a clean-up, or a cache mount, takes away what must stay."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.events import Fill, Other, Remove
+from cleanroom.events import Fill, Made, Other, Remove
 from cleanroom.findings import Finding
-from cleanroom.ledger import Layer, Ledger
+from cleanroom.ledger import Layer, Ledger, StageLedger
 from cleanroom.paths import UNKNOWN, covers
 from cleanroom.recipe import Keep, Recipe
 from cleanroom.rules import Rule, finding
+from cleanroom.text import Span
 
 
 def find(ledger: Ledger) -> Iterator[Finding]:
@@ -39,6 +40,53 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                                 f"this removes {keep.path}, which {recipe.name} needs: {keep.why}",
                                 paths=(keep.path,),
                             )
+        if stage.ships:
+            yield from _payload(ledger, stage)
+
+
+def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
+    """Yield a finding for each removal, and each mount, of a folder that holds more than caches."""
+    made: list[Made] = [
+        event
+        for below in ledger.chain(stage.stage.index)[:-1]
+        for layer in below.layers
+        for event in layer.events
+        if isinstance(event, Made) and layer.mount(event.paths) is None
+    ]
+    for layer in stage.layers:
+        for event in layer.events:
+            if isinstance(event, Made):
+                if layer.mount(event.paths) is None:
+                    made.append(event)
+                else:
+                    text = f"the mount takes {event.payload.what} out of the image"
+                    yield _finding(ledger, layer, event, event.span, text)
+            elif isinstance(event, Remove):
+                for installed in [item for item in made if _removes_payload(event, item)]:
+                    made.remove(installed)
+                    if not _means_it(event, installed):
+                        text = f"this removes {installed.payload.what} in {', '.join(installed.paths)}"
+                        yield _finding(ledger, layer, installed, event.span, text)
+
+
+def _finding(ledger: Ledger, layer: Layer, made: Made, span: Span, text: str) -> Finding:
+    return finding(ledger, layer, "over-cleaned", "error", made.recipe, None, span, text, paths=made.paths)
+
+
+def _removes_payload(event: Remove, made: Made) -> bool:
+    if not event.recursive or not made.paths or any(not holds for _, holds in event.guards):
+        return False  # it removes files only, or runs only where something else did not
+    return all(any(covers(pattern, path) is True for pattern in event.patterns) for path in made.paths)
+
+
+def _means_it(event: Remove, made: Made) -> bool:
+    """Tell whether a removal names the folder itself, or what is in it, and none above it."""
+    depths = {len(path.strip("/").split("/")) for path in made.paths}
+    return all(
+        len(pattern.strip("/").removesuffix("/*").split("/")) >= min(depths)
+        for pattern in event.patterns
+        if any(covers(pattern, path) is True for path in made.paths)
+    )
 
 
 def _removes(event: Remove, keep: Keep) -> bool:
@@ -68,9 +116,11 @@ def _needed(keep: Keep, recipe: Recipe, removal: Remove, layers: list[Layer]) ->
 
 RULE = Rule(
     "over-cleaned",
-    "the clean-up removes what must stay: a package database, a folder the manager needs",
+    "the clean-up removes what must stay: a package database, a folder the manager needs, what was installed",
     "error",
-    """Some of what a manager keeps is its memory of what is installed. Without it, it cannot work on.
+    """Some of what a manager keeps is its memory of what is installed. Without it, it cannot work on. And some managers
+install into a folder called cache: poetry makes its environments in ~/.cache/pypoetry, corepack keeps yarn and pnpm in
+~/.cache/node. Where such a folder is removed or a cache is mounted over it, what was installed is gone.
 
 Bad:
     RUN apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/* /var/lib/dpkg
