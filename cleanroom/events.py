@@ -955,10 +955,11 @@ class Walker:
             if by:
                 for cache_id in prevention.caches:
                     prevented.setdefault(cache_id, by)
+        for item in (*recipe.caches, *recipe.payload):
+            if (recipe.id, item.id) in self.state.settings or (recipe.id, item.id, home) in self.state.of_home:
+                prevented.setdefault(item.id, "its configuration")
         for cache in recipe.caches:
-            if (recipe.id, cache.id) in self.state.settings or (recipe.id, cache.id, home) in self.state.of_home:
-                prevented.setdefault(cache.id, "its configuration")
-            elif cache.kept_out_by_file and not self.is_removed(cache.kept_out_by_file):
+            if cache.kept_out_by_file and not self.is_removed(cache.kept_out_by_file):
                 prevented.setdefault(cache.id, cache.kept_out_by_file)
         cleaned: list[Cleanup] = [cleanup for cleanup in recipe.cleanups if uses(cleanup.use) is not False]
         hazards = tuple(
@@ -988,8 +989,7 @@ class Walker:
                     by = paths[0]  # the build engine mounts /dev, so that it is in no layer
                 self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo))
         for payload in recipe.payload:
-            kept_elsewhere = payload.id in prevented or (recipe.id, payload.id) in self.state.settings
-            if not kept_elsewhere and any(uses(use) for use in payload.made_by):
+            if payload.id not in prevented and any(uses(use) for use in payload.made_by):
                 self.emit(Made(recipe, payload, places(payload), span, 0))
         if not filled:
             self.emit(Other(recipe, verb, 0, span))

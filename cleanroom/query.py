@@ -39,6 +39,7 @@ def query(
         raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
     image = base or recipe.official_image
     place = library.base(image)
+    is_root = (user or place.user or "root").partition(":")[0] in ("root", "0")
     wanted = {
         item.id
         for item in recipe.caches
@@ -53,6 +54,8 @@ def query(
         and wanted & set(remedy.caches)
         and applies(remedy.versions, remedy.bases, place, recipe.id)
     ]
+    # A user who is not root gets what only root can do when there is nothing else: the build may have sudo.
+    candidates = [remedy for remedy in candidates if is_root or not remedy.root_only] or candidates
     if not candidates:
         kinds = sorted({remedy.kind for remedy in recipe.remedies})
         raise NoRemedy(
