@@ -955,9 +955,9 @@ class Walker:
             if by:
                 for cache_id in prevention.caches:
                     prevented.setdefault(cache_id, by)
-        for item in (*recipe.caches, *recipe.payload):
-            if (recipe.id, item.id) in self.state.settings or (recipe.id, item.id, home) in self.state.of_home:
-                prevented.setdefault(item.id, "its configuration")
+        for name in (*(cache.id for cache in recipe.caches), *(payload.id for payload in recipe.payload)):
+            if (recipe.id, name) in self.state.settings or (recipe.id, name, home) in self.state.of_home:
+                prevented.setdefault(name, "its configuration")
         for cache in recipe.caches:
             if cache.kept_out_by_file and not self.is_removed(cache.kept_out_by_file):
                 prevented.setdefault(cache.id, cache.kept_out_by_file)
