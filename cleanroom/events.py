@@ -135,6 +135,7 @@ class State:
     user: str = ""
     workdir: str = "/"
     homes: dict[str, str] = field(default_factory=dict)
+    uids: dict[str, str] = field(default_factory=dict)
     settings: set[tuple[str, str]] = field(default_factory=set)  # (recipe id, cache id) prevented by configuration
     of_home: set[tuple[str, str, str]] = field(default_factory=set)  # the same, by configuration in one home
     stored: dict[tuple[str, str], str] = field(default_factory=dict)  # (recipe id, setting) -> its value
@@ -153,6 +154,7 @@ class State:
             self.user,
             self.workdir,
             dict(self.homes),
+            dict(self.uids),
             set(self.settings),
             set(self.of_home),
             dict(self.stored),
@@ -162,6 +164,13 @@ class State:
             dict(self.texts),
             self.bash,
         )
+
+    def uid(self) -> str:
+        """Return the number of the user in force, "" when it is not known."""
+        name = (self.user or self.base.user or "root").partition(":")[0]
+        if name == "root" or name.isdigit():
+            return "0" if name == "root" else name
+        return self.uids.get(name) or self.base.uids.get(name, "")
 
     def tell_version(self, manager: str, version: str) -> None:
         """Note the version of a manager, as the Dockerfile tells it."""
@@ -241,6 +250,16 @@ _WRAPPERS: Mapping[str, tuple[str, ...]] = {
     "proxychains4": ("-f",),
     "flock": ("-w", "-E", "--timeout", "--conflict-exit-code"),
 }
+
+
+# Of useradd (also busybox's adduser, whose -h is the home, -g the name in full) and Debian's adduser.
+_ADD_USER = Program(
+    names=("useradd", "adduser"),
+    options_with_value=(
+        *("-u", "--uid", "-g", "--gid", "-G", "--groups", "--ingroup", "-s", "--shell", "-d", "--home-dir", "--home"),
+        *("-h", "-c", "--comment", "--gecos", "-p", "--password", "-k", "--skel", "-b", "--base-dir", "-e", "-f", "-K"),
+    ),
+)
 
 
 class Walker:
@@ -762,14 +781,16 @@ class Walker:
             self.cwd, self.variables, self.functions, self.positional = before
 
     def add_user(self, words: list[str]) -> None:
-        """Learn a user's home from ``useradd`` or ``adduser``."""
-        home = ""
-        for option in ("-d", "--home-dir", "--home", "-h"):
-            if option in words and words.index(option) + 1 < len(words):
-                home = words[words.index(option) + 1]
-        names = [word for word in words if not word.startswith("-")]
-        if names and home.startswith("/"):
-            self.state.homes[names[-1]] = home
+        """Learn a user's home and number from ``useradd`` or ``adduser``."""
+        operands, options = split_options(words, _ADD_USER)
+        values = dict(option.partition("=")[::2] for option in options)
+        home = next((values[name] for name in ("-d", "--home-dir", "--home", "-h") if name in values), "")
+        number = next((values[name] for name in ("-u", "--uid") if name in values), "")
+        if operands:
+            if home.startswith("/"):
+                self.state.homes[operands[0]] = home
+            if number.isdigit():
+                self.state.uids[operands[0]] = number
 
     # -- removals ------------------------------------------------------------------------------------------------
 

@@ -55,10 +55,11 @@ def home_of(user: str, base: Base) -> str:
     return f"/home/{user}" if re.fullmatch(r"[a-z_][\w.-]*", user) else "~"
 
 
-def remedy_text(remedy: Remedy, home: str) -> str:
-    """Return what a remedy has one write."""
+def remedy_text(remedy: Remedy, home: str, uid: str = "") -> str:
+    """Return what a remedy has one write; a cache mount belongs to root unless ``uid`` is another user's number."""
     if remedy.kind == "mount":
         sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
+        sharing += f",uid={uid}" if uid not in ("", "0") else ""
         return " ".join(
             f"--mount=type=cache,target={home + target[1:] if target.startswith('~') else target}{sharing}"
             for target in remedy.targets

@@ -40,6 +40,7 @@ class Layer:
     home: str
     base: Base
     scripts: tuple[MappedText, ...] = ()  # those the RUN hands to a shell; none in exec form
+    uid: str = ""  # the number of the user; empty when it is not known
 
     def mount(self, paths: Iterable[str]) -> Mount | None:
         """Return the mount that keeps one of ``paths`` out of the layer."""
@@ -309,6 +310,7 @@ class _Build:
             state.home(),
             state.base,
             scripts,
+            state.uid(),
         )
 
     def start(self, instruction: Instruction, state: State) -> set[tuple[str, str]]:

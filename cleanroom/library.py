@@ -116,21 +116,23 @@ class Library:
             if self._bases is None:
                 self._bases = self._source.bases()
             names, tag = image_names(image)
-            merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "files": ()}
+            merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "uids": {}, "files": ()}
             for base in self._bases:
                 if not any(matches(name, glob) for name in names for glob in base.images):
                     continue
                 if base.tags and not any(matches(tag, glob) for glob in base.tags):
                     continue
-                for key in ("family", "sh", "user", "uid", "home"):
+                for key in ("family", "sh", "user", "home"):
                     if value := getattr(base, key):
                         merged[key] = value
                 merged["environment"] |= base.environment
                 merged["versions"] |= base.versions
+                merged["uids"] |= base.uids
                 if base.files or base.family:
                     merged["files"] = base.files or merged["files"]
             merged["environment"] = MappingProxyType(merged["environment"])
             merged["versions"] = MappingProxyType(merged["versions"])
+            merged["uids"] = MappingProxyType(merged["uids"])
             self._base_cache[image] = Base(**merged)
         return self._base_cache[image]
 

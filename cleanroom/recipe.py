@@ -303,8 +303,8 @@ class Base:
     family: str = ""  # debian, alpine, rhel, suse, arch, windows …
     sh: str = ""  # what /bin/sh is: dash, bash, busybox
     user: str = ""
-    uid: str = ""  # of that user, a number
     home: str = ""  # of that user
+    uids: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # user -> its number
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[str, ...] = ()  # files that recipes ask about (``kept_out_by_file``)
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # recipe id -> version

@@ -452,11 +452,12 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     """Return the plan that mounts a cache over each target of which the RUN leaves something. Raises DeclinedError."""
     layer = site.layer
     recipe = left[0].fill.recipe
-    uid = layer.user.partition(":")[0]
+    uid = layer.uid
     owner = ""
-    if uid not in ("root", "0"):
-        if not uid.isdigit():
-            raise DeclinedError(f"a cache mount belongs to root, and the number of the user {uid} is not known")
+    if uid != "0":
+        if not uid:
+            name = layer.user.partition(":")[0]
+            raise DeclinedError(f"a cache mount belongs to root, and the number of the user {name} is not known")
         owner = f",uid={uid}"
         gid = layer.user.partition(":")[2]
         if gid.isdigit():

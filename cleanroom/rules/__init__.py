@@ -40,12 +40,13 @@ def advice(fill: Fill, layer: Layer) -> Iterator[Advice]:
             continue
         if remedy.root_only and not (is_root or fill.sudo):
             continue
-        text = remedy_text(remedy, layer.home)
+        uid = "0" if fill.sudo else layer.uid
+        text = remedy_text(remedy, layer.home, uid)
         if remedy.kind == "mount" and path:
             home = layer.home
             targets = [home + target[1:] if target.startswith("~") else target for target in remedy.targets]
             if not any(below(path, target) or "$" in target for target in targets):
-                text = remedy_text(replace(remedy, targets=(_folder(path),)), home)
+                text = remedy_text(replace(remedy, targets=(_folder(path),)), home, uid)
         elif remedy.kind == "clean":
             if text.startswith("rm ") and "&&" not in text and path:
                 places = [layer.home + word[1:] if word.startswith("~") else word for word in text.split()[1:]]

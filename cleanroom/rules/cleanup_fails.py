@@ -35,14 +35,14 @@ def find(ledger: Ledger) -> Iterator[Finding]:
             left = {
                 (outcome.fill.recipe.id, outcome.fill.cache.id)
                 for outcome in ledger.outcomes
-                if outcome.layer is layer and outcome.state == "left"
+                if outcome.layer is layer and outcome.state == "left" and (stage.ships or outcome.copied_by is not None)
             }
             for event in layer.events:
                 if not isinstance(event, Clean):
                     continue
                 for hazard in event.hazards:
                     wanted = {(event.recipe.id, cache) for cache in _caches(event, hazard)}
-                    if hazard.effect != "fails" and not (stage.ships and wanted & left):
+                    if hazard.effect != "fails" and not wanted & left:
                         continue
                     yield finding(
                         ledger,
