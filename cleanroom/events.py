@@ -38,6 +38,7 @@ class Fill:
     verb: str
     prevented: str = ""  # by what: an option, a variable, a file
     sudo: bool = False
+    tops_up: bool = False  # adds nothing when an earlier layer holds it
     command: shell.Command | None = None  # as it stands in the Dockerfile; None in a file, or put together at run time
     nested: bool = False  # in the text of ``sh -c`` or ``eval``, or in a file: not in the shell that runs the RUN
 
@@ -1002,13 +1003,15 @@ class Walker:
             if any(uses(use) for use in cache.used_at_start_by):
                 self.wanted.add((recipe.id, cache.id))
         for cache in recipe.caches:
-            if any(uses(use) for use in cache.filled_by):
+            fills = [use for use in cache.filled_by if uses(use)]
+            if fills:
                 filled = True
                 paths = places(cache)
                 by = prevented.get(cache.id, "")
                 if not by and paths and all(path.startswith("/dev/") for path in paths):
                     by = paths[0]  # the build engine mounts /dev, so that it is in no layer
-                self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo))
+                tops_up = all(use.tops_up for use in fills)
+                self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo, tops_up))
         for payload in recipe.payload:
             if payload.id not in prevented and any(uses(use) for use in payload.made_by):
                 self.emit(Made(recipe, payload, places(payload), span, 0))

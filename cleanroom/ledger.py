@@ -54,8 +54,8 @@ class Layer:
 class Outcome:
     """What became of a fill.
 
-    ``state`` is ``prevented``, ``mounted``, ``clean``, ``unknown``, ``left``, or ``used`` where the command that starts
-    a container reads it.
+    ``state`` is ``prevented``, ``mounted``, ``clean``, ``unknown``, ``left``, ``used`` where the command that starts a
+    container reads it, or ``there`` where an earlier layer holds it all.
     """
 
     fill: Fill
@@ -477,6 +477,8 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
                 continue
             outcome = _outcome(event, layer)
             ledger.outcomes.append(outcome)
+            if outcome.state == "left" and event.tops_up and _is_there(ledger, stage, outcome):
+                outcome.state = "there"
             if outcome.state != "left":
                 continue
             for later in stage.layers[position + 1 :]:
@@ -520,6 +522,22 @@ def _copied_by(ledger: Ledger, stage: StageLedger, path: str, depth: int = 0) ->
                 if found := _copied_by(ledger, other, copy.target.rstrip("/") + inside, depth + 1):
                     return found
     return None
+
+
+def _is_there(ledger: Ledger, stage: StageLedger, outcome: Outcome) -> bool:
+    """Tell whether an earlier layer holds what this fill would fetch."""
+    chain = {other.stage.index for other in ledger.chain(stage.stage.index)}
+    return any(
+        earlier.state in ("left", "used")
+        and earlier.late is None
+        and earlier.layer is not outcome.layer
+        and earlier.layer.stage in chain
+        and earlier.fill.guards <= outcome.fill.guards
+        and earlier.fill.recipe.id == outcome.fill.recipe.id
+        and earlier.fill.cache.id == outcome.fill.cache.id
+        and earlier.fill.paths == outcome.fill.paths
+        for earlier in ledger.outcomes
+    )
 
 
 def _outcome(fill: Fill, layer: Layer) -> Outcome:

@@ -46,6 +46,7 @@ class Use:
     verbs: tuple[str, ...]
     programs: tuple[str, ...] = ()  # only these of the recipe's programs (as named there)
     operands: str = ""  # behind the verb: "some" or "none"; empty: either
+    tops_up: bool = False  # fetches only what is not there: nothing when an earlier layer holds it (go build)
     code: str = ""  # regular expression over program text on the command line: Rscript -e 'pak::pak("x")'
     with_options: tuple[str, ...] = ()  # at least one of these
     with_all_options: tuple[str, ...] = ()  # every one of these
