@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cleanroom.fix import fix
     from cleanroom.library import Library
     from cleanroom.library import load as library
+    from cleanroom.markers import hookimpl
     from cleanroom.recipe import Recipe
 
 __version__ = "0.1.0"
@@ -38,6 +39,7 @@ __all__ = [
     "__version__",
     "check",
     "fix",
+    "hookimpl",
     "library",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "Recipe": ("cleanroom.recipe", ""),
     "check": ("cleanroom.check", ""),
     "fix": ("cleanroom.fix", ""),
+    "hookimpl": ("cleanroom.markers", ""),
     "library": ("cleanroom.library", "load"),
 }
 

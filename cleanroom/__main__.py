@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from cleanroom import exits
+from cleanroom.plugins import say_problems
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ def _give(answer: Callable[[], int]) -> int:
     try:
         code = answer()
         sys.stdout.flush()
+        say_problems()
     except BrokenPipeError:
         return exits.reader_gone()
     except KeyboardInterrupt:
@@ -84,10 +86,11 @@ def _check(paths: Sequence[str]) -> Callable[[], int]:
 
 
 def _query(manager: str) -> Callable[[], int]:
-    from cleanroom.library import load
+    from cleanroom.library import load_with
     from cleanroom.query import query
+    from cleanroom.settings import recipes_for
 
-    library = load()
+    library = load_with(recipes_for(""))
     answer = query(library.find(manager), library)
 
     def write() -> int:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from cleanroom import dockerfile as reader
+from cleanroom import dockerfile
 from cleanroom.dockerfile import Dockerfile, DockerfileError
 from cleanroom.findings import Finding, Problem, Report
 from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
+from cleanroom.plugins import Registry
+from cleanroom.readers import Reader
 from cleanroom.records import dataclass, replace
-from cleanroom.rules import Rule, all_rules
+from cleanroom.rules import Rule
 from cleanroom.suggest import did_you_mean
 from cleanroom.text import Source, Span
 
-RULES: Mapping[str, Rule] = all_rules()
+RULES: Mapping[str, Rule] = Registry("cleanroom_rules", Rule)
 
 
 def check(
@@ -28,16 +30,17 @@ def check(
     ignore: Collection[str] = (),
     prefer: str = "",
     fixes: bool = True,
+    reader: Reader | None = None,
 ) -> Report:
     """Check the text of a Dockerfile.
 
     ``target`` names the stage that ships. ``read_file`` gives the text of a file of the build context (by its path
     there) or None; scripts that are copied in are read with it. ``select`` and ``ignore`` hold rules: ``left-behind``,
     ``left-behind[apt]``, ``left-behind[apt.lists]``. ``prefer`` (``clean``, ``prevent``, ``mount``) puts that kind of
-    remedy first. Without ``fixes`` no finding has a fix, which is quicker. What cannot be read comes back in
-    ``Report.errors``; nothing is raised.
+    remedy first. Without ``fixes`` no finding has a fix, which is quicker. ``reader`` reads text that is no
+    Dockerfile. What cannot be read comes back in ``Report.errors``; nothing is raised.
     """
-    ledger = read(text, library, target, read_file)
+    ledger = read(text, library, target, read_file, reader)
     if isinstance(ledger, Problem):
         return Report(errors=(ledger,))
     found = findings(ledger, select, ignore, prefer)
@@ -47,11 +50,16 @@ def check(
 
 
 def read(
-    text: str, library: Library | None, target: str | None, read_file: Callable[[str], str | None] | None
+    text: str,
+    library: Library | None,
+    target: str | None,
+    read_file: Callable[[str], str | None] | None,
+    reader: Reader | None = None,
 ) -> Ledger | Problem:
     """Return the ledger of a text, or why it could not be read."""
     try:
-        return build(reader.parse(text), library or load(), target=target, read_file=read_file)
+        parse = dockerfile.parse if reader is None else reader.parse
+        return build(parse(text), library or load(), target=target, read_file=read_file)
     except DockerfileError as error:
         return Problem(error.line, error.column, error.message)
     except TargetError as error:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from cleanroom.feeds.json import Rows
+    from cleanroom.readers import Reader
 
     Found: TypeAlias = tuple[str, Settings, str | None]  # a file, its settings, the folder of its build context
 
@@ -46,6 +47,7 @@ class _Job:
     settings: Settings
     context: str | None  # the folder of the build context
     form: str  # that is printed; "" where none is as the file is checked
+    reader: str  # its name; "" for that of files so called
     kept: bool  # the report is wanted whole, for a feed
     colour: bool
     width: int
@@ -72,7 +74,7 @@ def find(
     """Return the files that ``paths`` mean, each with its settings, and remarks about what cannot be read.
 
     ``exclude`` and ``given`` take the place of settings; ``context`` is the folder of the build context, by default
-    that of each file. A file that is meant twice comes once. Raises SettingsError and UnknownName.
+    that of each file. A file that is meant twice comes once. Raises SettingsError, UnknownName and RecipeError.
     """
 
     @functools.cache
@@ -98,17 +100,21 @@ def run(
     form: str = "text",
     outputs: Iterable[tuple[str, str]] = (),
     *,
+    reader: str = "",
     verbose: bool = False,
 ) -> int:
     """Check files, print what is found in the format ``form``, and return the exit code.
 
-    ``outputs`` are formats and files to write beside that. Raises OutputError.
+    ``outputs`` are formats and files to write beside that; ``reader`` is for files that are not called as theirs are.
+    Raises OutputError.
     """
     colour = text_feed.wants_colour(sys.stdout)
     width = _terminal_width() if sys.stdout.isatty() else _WIDTH
     printed = form if form in ("text", "json") else ""
     kept = bool(outputs) or not printed
-    jobs = [_Job(file, settings, folder, printed, kept, colour, width, verbose) for file, settings, folder in found]
+    jobs = [
+        _Job(file, settings, folder, printed, reader, kept, colour, width, verbose) for file, settings, folder in found
+    ]
     totals = _Totals()
     for line in remarks:
         totals.in_trouble = True
@@ -139,6 +145,14 @@ def run(
 def script_reader(context: str | None) -> Callable[[str], str | None] | None:
     """Return what reads scripts from a build context, None when there is none."""
     return None if context is None else functools.partial(_read_script, context)
+
+
+def file_reader(path: str, name: str) -> Reader | None:
+    """Return the reader called ``name``, else that of files called as ``path`` is; None for Dockerfiles."""
+    from cleanroom.readers import DOCKERFILE, READERS, for_file
+
+    reader = READERS[name] if name else for_file(os.path.basename(path))
+    return None if reader is DOCKERFILE else reader
 
 
 def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_Outcome]:
@@ -224,12 +238,12 @@ def _show_progress(outcomes: Iterator[_Outcome], length: int) -> Iterator[_Outco
 def _settings(folder: str, given: Mapping[str, Any]) -> Settings:
     """Return the settings in force in ``folder``, with what was ``given`` on the command line in their place."""
     settings = replace(find_settings(folder), **given)
-    if not (settings.select or settings.ignore):
+    if not (settings.select or settings.ignore or settings.recipes):
         return settings
-    from cleanroom.library import load
+    from cleanroom.library import load_with
     from cleanroom.lookup import selectors
 
-    library = load()
+    library = load_with(settings.recipes)  # what is wrong with them is said once, not for each file
     return replace(
         settings,
         select=selectors(settings.select, library),
@@ -248,6 +262,7 @@ def _context(file: str, given: str | None) -> str | None:
 
 def _check(job: _Job) -> _Outcome:
     from cleanroom.check import check
+    from cleanroom.library import load_with
 
     try:
         text = discover.read(job.path)
@@ -257,6 +272,8 @@ def _check(job: _Job) -> _Outcome:
     try:
         report = check(
             text,
+            library=load_with(settings.recipes),
+            reader=file_reader(job.path, job.reader),
             target=settings.target or None,
             read_file=script_reader(job.context),
             select=settings.select,

@@ -6,14 +6,11 @@ import os
 import sys
 from collections.abc import Callable
 
+from cleanroom.readers import for_file
 from cleanroom.records import dataclass
 
 STDIN = "-"
 
-_NAMES = {"Dockerfile", "dockerfile", "Containerfile", "containerfile"}
-_PREFIXES = ("Dockerfile.", "Containerfile.")  # capital: dockerfile.py is someone's module
-_SUFFIXES = (".dockerfile", ".containerfile")  # in any case
-_IGNORE_FILE = ".dockerignore"  # Dockerfile.dockerignore is the ignore file of that Dockerfile
 VERSION_CONTROL = {".git", ".hg", ".svn", ".bzr", ".jj"}
 
 
@@ -31,9 +28,7 @@ class ReadError(Exception):
 
 def is_dockerfile(name: str) -> bool:
     """Tell by its name whether a file found in a folder holds build steps."""
-    if name in _NAMES or name.lower().endswith(_SUFFIXES):
-        return True
-    return name.startswith(_PREFIXES) and not name.endswith(_IGNORE_FILE)
+    return for_file(name) is not None
 
 
 def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str], list[Trouble]]:

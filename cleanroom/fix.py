@@ -15,6 +15,7 @@ from cleanroom.dockerfile import Instruction
 from cleanroom.findings import Declined, Finding, Fix, Fixed, Problem
 from cleanroom.ledger import Ledger
 from cleanroom.library import Library, load
+from cleanroom.readers import Reader
 from cleanroom.records import replace
 from cleanroom.text import Edit, Source, apply
 
@@ -31,6 +32,7 @@ def fix(
     ignore: Collection[str] = (),
     prefer: str = "",
     unsafe: bool = False,
+    reader: Reader | None = None,
 ) -> Fixed:
     """Mend the findings of a Dockerfile's text; the parameters are those of ``check``.
 
@@ -38,10 +40,10 @@ def fix(
     comes back in ``errors``, and the text as it was.
     """
     library = library or load()
-    ledger = read(text, library, target, read_file)
+    ledger = read(text, library, target, read_file, reader)
     if isinstance(ledger, Problem):
         return Fixed(text, errors=(ledger,))
-    work = _Work(text, ledger, library, target, read_file, select, ignore, prefer, unsafe)
+    work = _Work(text, ledger, library, target, read_file, select, ignore, prefer, unsafe, reader)
     return work.run()
 
 
@@ -59,6 +61,7 @@ class _Work:
         ignore: Collection[str],
         prefer: str,
         unsafe: bool,
+        reader: Reader | None,
     ) -> None:
         self.original = Source(text)
         self.ledger = ledger
@@ -69,6 +72,7 @@ class _Work:
         self.ignore = ignore
         self.prefer = prefer
         self.unsafe = unsafe
+        self.reader = reader
         self.passes: list[list[Edit]] = []
         self.fixed: list[Finding] = []
         self.problems: list[Problem] = []
@@ -139,7 +143,7 @@ class _Work:
             text = apply(before.dockerfile.text, edits)
         except ValueError:
             return None
-        ledger = read(text, self.library, self.target, self.read_file)
+        ledger = read(text, self.library, self.target, self.read_file, self.reader)
         if isinstance(ledger, Problem) or not _same_elsewhere(before, ledger, edits) or not _readable(before, ledger):
             return None
         remaining = self.findings(ledger)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from importlib import import_module
 from types import MappingProxyType
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from cleanroom.load import Files
 
+    _Added: TypeAlias = tuple[str, str, Callable[[str], None]]  # by whom, the file or folder, whom to tell of problems
     _Place: TypeAlias = tuple[str, int]  # a recipe's id, and which of its programs
 
 
@@ -56,10 +58,18 @@ class Library:
     They come from the YAML in ``folder``; without one they are those that ship.
     """
 
-    def __init__(self, folder: str | os.PathLike[str] | None = None, recipes: Iterable[Recipe] = ()) -> None:
+    def __init__(
+        self,
+        folder: str | os.PathLike[str] | None = None,
+        recipes: Iterable[Recipe] = (),
+        providers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """Take ``recipes`` besides; one that ``replaces`` another stands in for it. ``providers``: who added each."""
         self._source = _source(folder)
         self._known = {recipe.id: recipe for recipe in recipes}
-        self._ids = sorted({*self._source.ids(), *self._known})
+        replaced = {recipe.replaces for recipe in self._known.values()} - {*self._known}
+        self._ids = sorted({*self._source.ids(), *self._known} - replaced)
+        self._providers = providers
         self._bases: tuple[Base, ...] | None = None
         self._names: _Names | None = None
         self._files: frozenset[str] | None = None
@@ -83,6 +93,10 @@ class Library:
     def recipes(self) -> tuple[Recipe, ...]:
         """Return all recipes, sorted by id."""
         return tuple(self._recipe(identifier) for identifier in self._ids)
+
+    def provider(self, identifier: str) -> str:
+        """Return who added the recipe with this id: a plugin, a folder; ``built-in`` for what ships."""
+        return self._providers.get(identifier, "built-in")
 
     def program(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose executable ``name`` (a base name) is."""
@@ -225,8 +239,67 @@ _DEFAULT: Library | None = None
 
 
 def load() -> Library:
-    """Return the library of the recipes that ship with cleanroom."""
+    """Return the library of the recipes that ship with cleanroom and of those that plugins add."""
     global _DEFAULT
     if _DEFAULT is None:
-        _DEFAULT = Library()
+        from cleanroom import plugins
+
+        found = plugins.active()
+        folders: list[_Added] = []
+        if len(found.all) > 1:
+            import os
+
+            for plugin, path in found.yielded("cleanroom_recipes", (str, os.PathLike), os.fspath):  # type: ignore[arg-type]
+                if plugin is not found.builtin:
+                    folders.append((plugin.title, os.fspath(path), partial(plugins.blame, plugin)))
+        _DEFAULT = _extended(folders) if folders else Library()
     return _DEFAULT
+
+
+def load_with(folders: tuple[str, ...]) -> Library:
+    """Return the library with the recipes in ``folders`` (or files) besides. Raises RecipeError for a bad one."""
+    return _load_with(folders) if folders else load()
+
+
+@cache
+def _load_with(folders: tuple[str, ...]) -> Library:
+    from cleanroom.load import RecipeError, RecipeProblem
+
+    problems: list[RecipeProblem] = []
+
+    def note(folder: str, message: str) -> None:
+        problems.append(RecipeProblem(folder, 1, 1, message))
+
+    library = _extended([(folder, folder, partial(note, folder)) for folder in folders], load())
+    if problems:
+        raise RecipeError(problems)
+    return library
+
+
+def _extended(added: Sequence[_Added], library: Library | None = None) -> Library:
+    """Return a library with recipes of others; one that cannot be taken is left out and blamed on who added it."""
+    from cleanroom.load import read_added, validate_set
+
+    library = library or Library()
+    known = {recipe.id: recipe for recipe in library.recipes()}
+    providers = {identifier: library.provider(identifier) for identifier in known}
+    taken: dict[str, Recipe] = {}
+    for title, path, blame in added:
+        for recipe in read_added(path, blame):
+            replaced = recipe.replaces
+            others = [each for each in known.values() if each.id != replaced]
+            claimed = [item.message for item in validate_set([*others, recipe]) if "claimed" in item.message]
+            if replaced and replaced not in known:
+                blame(f"{recipe.origin}: replaces {replaced!r}, which is no recipe")
+            elif claimed:
+                who = {each.id: providers[each.id] for each in others}
+                hint = (
+                    f" of {who[recipe.id]}; to stand in for it, say replaces: {recipe.id}" if recipe.id in who else ""
+                )
+                blame(f"{recipe.origin}: {claimed[0]}{hint}")
+            else:
+                known.pop(replaced, None)
+                taken.pop(replaced, None)
+                known[recipe.id] = taken[recipe.id] = recipe
+                providers[recipe.id] = title
+    return Library(recipes=taken.values(), providers=providers)

@@ -112,6 +112,25 @@ class Files:
         return parse_bases(path.read_bytes(), str(path)) if path.is_file() else ()
 
 
+def read_added(path: str | os.PathLike[str], blame: Callable[[str], None]) -> Iterator[Recipe]:
+    """Yield the recipes in a file or folder of someone else's; ``blame`` is told of each that is not valid."""
+    place = Path(path)
+    if not place.exists():
+        blame(f"{path}: no such file or folder")
+        return
+    for file in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
+        try:
+            text = file.read_bytes()
+        except OSError as error:
+            blame(f"{file}: {(error.strerror or str(error)).lower()}")
+            continue
+        if problems := validate_recipe(text, str(file)):
+            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
+            blame(f"{problems[0]}{more}")
+        else:
+            yield parse_recipe(text, str(file))
+
+
 class _MisfitError(Exception):
     """A node that is not what is expected in its place."""
 

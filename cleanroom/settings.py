@@ -20,6 +20,7 @@ class Settings:
     ignore: tuple[str, ...] = ()
     prefer: str = ""
     exclude: tuple[str, ...] = ()  # patterns relative to the folder of ``file``
+    recipes: tuple[str, ...] = ()  # folders of recipes, relative to the folder of ``file``
     target: str = ""
     fail_on: str = "warning"
     file: str = ""  # where they stand
@@ -40,6 +41,28 @@ def find(folder: str | os.PathLike[str]) -> Settings:
         above = os.path.dirname(place)
         if above == place:
             return Settings()
+        place = above
+
+
+def recipes_for(folder: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Return the folders of recipes that the settings in force in ``folder`` add. Raises SettingsError.
+
+    Reads TOML only where there may be some, since the reader is slow to import.
+    """
+    place = os.path.abspath(folder)
+    while True:
+        for name, heading in (("cleanroom.toml", ""), ("pyproject.toml", "[tool.cleanroom")):
+            try:
+                with open(os.path.join(place, name), encoding="utf-8", errors="replace") as stream:
+                    text = stream.read()
+            except OSError:
+                continue
+            if heading in text:
+                has_list = any(line.lstrip().startswith("recipes") for line in text.splitlines())
+                return find(folder).recipes if has_list else ()
+        above = os.path.dirname(place)
+        if above == place:
+            return ()
         place = above
 
 
@@ -75,7 +98,7 @@ def _parse(text: str, file: str) -> dict[str, object]:
         raise SettingsError(f"{file}: not TOML: {error}") from None
 
 
-_LISTS = ("select", "ignore", "exclude")
+_LISTS = ("select", "ignore", "exclude", "recipes")
 _CHOICES = {"prefer": PREFERENCES, "fail-on": SEVERITIES}
 _KEYS = (*_LISTS, *_CHOICES, "target")
 
@@ -94,4 +117,7 @@ def _settings(table: dict[str, object], file: str) -> Settings:
         elif key in _CHOICES and value not in _CHOICES[key]:
             raise SettingsError(f"{file}: {key} must be one of {', '.join(_CHOICES[key])}, not {value!r}")
         values[key.replace("-", "_")] = value
+    if "recipes" in values:
+        folder = os.path.dirname(file)
+        values["recipes"] = tuple(os.path.join(folder, path) for path in values["recipes"])  # type: ignore[attr-defined]
     return Settings(**values, file=file)  # type: ignore[arg-type]  # each was checked above

@@ -11,9 +11,11 @@ import click
 
 import cleanroom
 from cleanroom import exits
+from cleanroom.plugins import active, blame, say_problems
 from cleanroom.suggest import did_you_mean
 
-_VERBOSE = "cleanroom.verbose"  # key in the context's meta
+_VERBOSE = "cleanroom.verbose"  # keys in the context's meta
+_RECIPES = "cleanroom.recipes"
 
 
 class Group(click.Group):
@@ -44,22 +46,28 @@ class _Cleanroom(Group):
         "recipes": "recipes",
         "export": "export",
         "survey": "survey",
+        "plugins": "plugins",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(self._MODULES)
+        return [*self._MODULES, *_added_commands()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in self._MODULES:
-            return None
+            return _added_commands().get(cmd_name)
         command: click.Command = import_module(f"cleanroom.cli.{self._MODULES[cmd_name]}").command
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. What goes wrong inside, and no one foresaw, ends in one line."""
+        is_strict = bool(ctx.params.get("strict_plugins"))
         try:
+            if is_strict:
+                ask_all_plugins()
             code = super().invoke(ctx)
             sys.stdout.flush()
+            if say_problems(verbose=bool(ctx.meta.get(_VERBOSE))) and is_strict:
+                return exits.TROUBLE
         except BrokenPipeError:
             return exits.reader_gone()
         except (click.ClickException, click.exceptions.Exit, click.Abort):
@@ -72,6 +80,36 @@ class _Cleanroom(Group):
             message = exits.internal_error(error, verbose=bool(ctx.meta.get(_VERBOSE)))
             raise click.ClickException(message) from error
         return code
+
+
+_ADDED: dict[str, click.Command] = {}
+
+
+def _added_commands() -> dict[str, click.Command]:
+    """Return the commands of plugins, by name; one that has the name of ours is left out."""
+    found = active()
+    if not _ADDED and len(found.all) > 1:
+        for plugin, command in found.yielded("cleanroom_commands", click.Command, lambda item: str(item.name)):
+            name = str(command.name)
+            if name in _Cleanroom._MODULES or name in _ADDED:
+                blame(plugin, f"cleanroom_commands yields {name!r}, which is there; this one is left out")
+            else:
+                _ADDED[name] = command
+    return _ADDED
+
+
+def ask_all_plugins() -> None:
+    """Ask every plugin for all that it adds, so that all problems show."""
+    from cleanroom.check import RULES
+    from cleanroom.exports import EXPORTS
+    from cleanroom.feeds import FEEDS
+    from cleanroom.library import load
+    from cleanroom.readers import READERS
+
+    for registry in (RULES, READERS, FEEDS, EXPORTS):
+        len(registry)
+    load()
+    _added_commands()
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
@@ -88,6 +126,26 @@ verbose_option = click.option(
 )
 
 
+def _remember_recipes(ctx: click.Context, _: click.Parameter, value: tuple[str, ...]) -> None:
+    ctx.meta[_RECIPES] = value
+
+
+recipes_option = click.option(
+    "--recipes",
+    multiple=True,
+    metavar="DIR",
+    callback=_remember_recipes,
+    expose_value=False,
+    help="Know the recipes in this folder too. May be repeated.",
+)
+
+
+def given_recipes() -> tuple[str, ...]:
+    """Return what the running command was given with --recipes."""
+    given: tuple[str, ...] = click.get_current_context().meta.get(_RECIPES, ())
+    return given
+
+
 def is_verbose() -> bool:
     """Tell whether the running command was given -v."""
     return bool(click.get_current_context().meta.get(_VERBOSE))
@@ -96,7 +154,8 @@ def is_verbose() -> bool:
 @click.command(cls=_Cleanroom)
 @click.version_option(cleanroom.__version__, message="%(version)s")
 @click.help_option("-h", "--help")
-def cli() -> None:
+@click.option("--strict-plugins", is_flag=True, help="Exit 2 when something is wrong with a plugin.")
+def cli(strict_plugins: bool) -> None:
     """Find what package managers leave behind in container images, and the command that keeps it out."""
 
 

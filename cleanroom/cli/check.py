@@ -9,12 +9,28 @@ from typing import Any
 import click
 
 from cleanroom import checking
-from cleanroom.cli import is_verbose, verbose_option
+from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.lookup import usage_errors
 from cleanroom.feeds import FEEDS
 from cleanroom.findings import SEVERITIES
 from cleanroom.settings import SettingsError
 from cleanroom.suggest import did_you_mean
+
+reader_option = click.option(
+    "--reader",
+    default="",
+    metavar="NAME",
+    callback=lambda _context, _option, name: _known_reader(name),
+    help="What kind of file it is, whatever its name: dockerfile, or what a plugin adds.",
+)
+
+
+def _known_reader(name: str) -> str:
+    from cleanroom.readers import READERS
+
+    if name and name not in READERS:
+        raise click.BadParameter(f"no reader {name!r}{did_you_mean(name, READERS)} (there are: {', '.join(READERS)})")
+    return name
 
 
 @click.command(short_help="Find what package managers leave behind.")
@@ -54,6 +70,8 @@ from cleanroom.suggest import did_you_mean
     metavar="DIR",
     help="The build context, where scripts that are copied are read. [default: the Dockerfile's folder]",
 )
+@reader_option
+@recipes_option
 @verbose_option
 def command(
     paths: tuple[str, ...],
@@ -65,6 +83,7 @@ def command(
     target: str | None,
     exclude: tuple[str, ...],
     context: str | None,
+    reader: str,
 ) -> int:
     """Find what package managers leave behind in the Dockerfiles at PATH: files, folders, or - for standard input.
 
@@ -72,10 +91,11 @@ def command(
     [tool.cleanroom] in pyproject.toml, or cleanroom.toml, says.
     """
     flags = {"select": select, "ignore": ignore, "fail_on": fail_on, "target": target}
+    flags["recipes"] = given_recipes()
     given = {name: value for name, value in flags.items() if value}
     found, remarks = find(paths, exclude, given, context)
     try:
-        return checking.run(found, remarks, form, outputs, verbose=is_verbose())
+        return checking.run(found, remarks, form, outputs, reader=reader, verbose=is_verbose())
     except checking.OutputError as error:
         raise click.ClickException(str(error)) from None
 
@@ -86,10 +106,12 @@ def find(
     """Return what ``checking.find`` returns. Raises click's errors."""
     if context is not None and not Path(context).is_dir():
         raise click.UsageError(f"--context: {context!r} is no folder")
+    from cleanroom.load import RecipeError
+
     try:
         with usage_errors():
             return checking.find(paths, exclude, given, context)
-    except SettingsError as error:
+    except (SettingsError, RecipeError) as error:
         raise click.ClickException(str(error)) from None
 
 

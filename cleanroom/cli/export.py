@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cleanroom.cli import verbose_option
+from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.exports import EXPORTS
 from cleanroom.suggest import did_you_mean
 
@@ -15,6 +15,7 @@ from cleanroom.suggest import did_you_mean
 @click.argument("form", metavar="FORMAT", required=False)
 @click.option("-o", "--output", metavar="DIR", help="The folder to write to; needed where there are several files.")
 @click.option("--list", "is_list", is_flag=True, help="Name the formats.")
+@recipes_option
 @verbose_option
 def command(form: str | None, output: str | None, is_list: bool) -> None:
     """Write all recipes in FORMAT: to DIR, or to standard output where it is one file."""
@@ -27,9 +28,8 @@ def command(form: str | None, output: str | None, is_list: bool) -> None:
         raise click.UsageError(f"name a FORMAT: {', '.join(EXPORTS)}")
     if form not in EXPORTS:
         raise click.UsageError(f"no format {form!r}{did_you_mean(form, EXPORTS)} (there are: {', '.join(EXPORTS)})")
-    from cleanroom.library import load
 
-    files = EXPORTS[form].render(load())
+    files = EXPORTS[form].render(lookup.library())
     if output is None:
         if len(files) > 1:
             raise click.UsageError(f"{form} is {len(files)} files; name a folder for them with -o DIR")

@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from cleanroom import batch, discover
-from cleanroom.checking import remark, script_reader
-from cleanroom.cli import is_verbose, verbose_option
-from cleanroom.cli.check import find
+from cleanroom.checking import file_reader, remark, script_reader
+from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
+from cleanroom.cli.check import find, reader_option
 from cleanroom.exits import FINDINGS, TROUBLE
 from cleanroom.feeds import text as text_feed
 from cleanroom.findings import Fixed
@@ -29,6 +29,7 @@ class _Job:
     path: str
     settings: Settings
     context: str | None
+    reader: str
     write: bool
     diff: bool
     unsafe: bool
@@ -69,6 +70,8 @@ class _Outcome:
     metavar="DIR",
     help="The build context, where scripts that are copied are read. [default: the Dockerfile's folder]",
 )
+@reader_option
+@recipes_option
 @verbose_option
 def command(
     paths: tuple[str, ...],
@@ -81,20 +84,21 @@ def command(
     target: str | None,
     exclude: tuple[str, ...],
     context: str | None,
+    reader: str,
 ) -> int:
     """Mend the Dockerfiles at PATH: files, folders, or - for standard input, which goes mended to standard output.
 
     Only what no build can break by is changed; everything else stays as it is, to the byte. Says of each finding what
     was done, or why not. Exits 0, also when findings are left (check tells); 2 when something could not be read.
     """
-    flags = {"select": select, "ignore": ignore, "target": target, "prefer": prefer}
+    flags = {"select": select, "ignore": ignore, "target": target, "prefer": prefer, "recipes": given_recipes()}
     given = {name: value for name, value in flags.items() if value}
     files, remarks = find(paths, exclude, given, context)
     in_trouble = bool(remarks)
     for line in remarks:
         remark(line)
     jobs = [
-        _Job(file, settings, folder, not diff and not check, diff, unsafe, is_verbose())
+        _Job(file, settings, folder, reader, not diff and not check, diff, unsafe, is_verbose())
         for file, settings, folder in files
     ]
     # What goes to standard output is the text or the diff; where there is none, what was done.
@@ -131,6 +135,7 @@ def _summary(fixed: int, declined: int, changed: int, *, written: bool) -> str:
 
 def _fix(job: _Job) -> _Outcome:
     from cleanroom.fix import fix
+    from cleanroom.library import load_with
     from cleanroom.text import diff
 
     try:
@@ -144,6 +149,8 @@ def _fix(job: _Job) -> _Outcome:
     try:
         result = fix(
             text,
+            library=load_with(settings.recipes),
+            reader=file_reader(job.path, job.reader),
             target=settings.target or None,
             read_file=script_reader(job.context),
             select=settings.select,

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import click
 
-from cleanroom.cli import verbose_option
+from cleanroom.cli import lookup, recipes_option, verbose_option
 
 
 @click.command(short_help="List the package managers.")
+@recipes_option
 @verbose_option
 def command() -> None:
-    """List the package managers there are recipes for."""
-    from cleanroom.library import load
-
-    recipes = load().recipes()
+    """List the package managers there are recipes for; beside those that do not ship, where they are from."""
+    library = lookup.library()
+    recipes = library.recipes()
     width = max((len(recipe.id) for recipe in recipes), default=0)
     for recipe in recipes:
         also = f" (also: {', '.join(recipe.aliases)})" if recipe.aliases else ""
-        click.echo(f"{recipe.id:<{width}}  {recipe.summary}{also}")
+        provider = library.provider(recipe.id)
+        source = "" if provider == "built-in" else f"  [{provider}]"
+        click.echo(f"{recipe.id:<{width}}  {recipe.summary}{also}{source}")

@@ -9,11 +9,24 @@ from typing import TYPE_CHECKING
 import click
 
 from cleanroom import lookup
+from cleanroom.cli import given_recipes
 
 if TYPE_CHECKING:
     from cleanroom.library import Library
     from cleanroom.recipe import Recipe
     from cleanroom.rules import Rule
+
+
+def library() -> Library:
+    """Return the library with the recipes that --recipes names, or else the settings in force here."""
+    from cleanroom.library import load_with
+    from cleanroom.load import RecipeError
+    from cleanroom.settings import SettingsError, recipes_for
+
+    try:
+        return load_with(given_recipes() or recipes_for(""))
+    except (SettingsError, RecipeError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cleanroom.cli import lookup, verbose_option
+from cleanroom.cli import lookup, recipes_option, verbose_option
 
 
 @click.command(short_help="Print the command that keeps it out.")
@@ -22,6 +22,7 @@ from cleanroom.cli import lookup, verbose_option
 )
 @click.option("--user", default="", metavar="NAME", help="The user who installs. [default: the image's own]")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the answer.")
+@recipes_option
 @verbose_option
 def command(manager: str, cache: str, prefer: str, base: str, user: str, form: str) -> None:
     r"""Print the command that keeps out of an image what MANAGER leaves behind.
@@ -29,10 +30,9 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
     \b
     RUN apt-get update && apt-get install -y curl && $(cleanroom query apt)
     """
-    from cleanroom.library import load
     from cleanroom.query import NoRemedy, query
 
-    library = load()
+    library = lookup.library()
     recipe = lookup.manager(library, manager)
     try:
         answer = query(recipe, library, prefer=prefer, cache=cache, base=base, user=user)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom.cli import lookup, verbose_option
+from cleanroom.cli import lookup, recipes_option, verbose_option
 
 if TYPE_CHECKING:
     from cleanroom.recipe import Cache, CachePath, Hazard, Lean, Proof, Recipe, Remedy, Setting, Use
@@ -24,13 +24,14 @@ _KINDS = {
 @click.command(short_help="Show all that is known about a manager.")
 @click.argument("manager")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the recipe.")
+@recipes_option
 @verbose_option
 def command(manager: str, form: str) -> None:
     """Show all that is known about MANAGER: what it leaves where, what keeps it out, and what goes wrong."""
     from cleanroom.feeds.text import wants_colour
-    from cleanroom.library import load
 
-    recipe = lookup.manager(load(), manager)
+    library = lookup.library()
+    recipe = lookup.manager(library, manager)
     if form == "json":
         import json
 
@@ -39,18 +40,21 @@ def command(manager: str, form: str) -> None:
         click.echo(json.dumps(plain(recipe), indent=1))
         return
     colour = wants_colour(sys.stdout)
-    for line in _page(recipe):
+    for line in _page(recipe, library.provider(recipe.id)):
         # Headings begin at the margin, all else is indented.
         is_heading = bool(line) and not line.startswith(" ")
         click.echo(click.style(line, bold=True) if colour and is_heading else line, color=colour)
 
 
-def _page(recipe: Recipe) -> Iterator[str]:
+def _page(recipe: Recipe, provider: str) -> Iterator[str]:
     yield f"{recipe.name}: {recipe.summary}"
     yield f"  {recipe.homepage}"
     names = [name for program in recipe.programs for name in program.names]
     modules = [f"python -m {module}" for program in recipe.programs for module in program.modules]
     yield f"  runs as {', '.join([*names, *modules])}"
+    if provider != "built-in":
+        instead = f", in the place of the recipe {recipe.replaces} that ships" if recipe.replaces else ""
+        yield f"  recipe of {provider}{instead}: {recipe.origin}"
     for sign in recipe.signs:
         told = [*sign.files, *([_use(sign.use)] if sign.use else [])]
         yield f"  version {sign.version} is told by {', '.join(told)}"

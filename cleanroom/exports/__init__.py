@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 
 from cleanroom.library import Library
+from cleanroom.plugins import Registry
 from cleanroom.records import dataclass
 
 
@@ -35,6 +36,10 @@ _SUMMARIES = {
     "html": "the same as a site that works from a folder, with a search box",
 }
 
-EXPORTS: Mapping[str, Export] = {
-    name: Export(name, summary, _load_when_used(name)) for name, summary in _SUMMARIES.items()
-}
+EXPORTS: Mapping[str, Export] = Registry("cleanroom_exports", Export)
+
+
+def built_in() -> Iterator[Export]:
+    """Yield what ships, in the order in which it is listed."""
+    for name, summary in _SUMMARIES.items():
+        yield Export(name, summary, _load_when_used(name))

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import import_module
 
 from cleanroom.findings import Checked
+from cleanroom.plugins import Registry
 from cleanroom.records import dataclass
 
 
@@ -38,4 +39,10 @@ _SUMMARIES = {
     "markdown": "a comment for a pull request",
 }
 
-FEEDS: Mapping[str, Feed] = {name: Feed(name, summary, _load_when_used(name)) for name, summary in _SUMMARIES.items()}
+FEEDS: Mapping[str, Feed] = Registry("cleanroom_reports", Feed)
+
+
+def built_in() -> Iterator[Feed]:
+    """Yield what ships, in the order in which it is listed."""
+    for name, summary in _SUMMARIES.items():
+        yield Feed(name, summary, _load_when_used(name))

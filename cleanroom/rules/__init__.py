@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 
 from cleanroom.events import Fill
 from cleanroom.facts import applies, remedy_text
@@ -111,11 +111,11 @@ def finding(
     )
 
 
-def all_rules() -> Mapping[str, Rule]:
-    """Return every rule by its name."""
+def built_in() -> tuple[Rule, ...]:
+    """Return the rules that ship."""
     from cleanroom.rules import cleanup_fails, leftovers, mounts, not_lean, over_cleaned, split_installs, unused_ignore
 
-    rules = (
+    return (
         *leftovers.RULES,
         cleanup_fails.RULE,
         *mounts.RULES,
@@ -124,4 +124,3 @@ def all_rules() -> Mapping[str, Rule]:
         not_lean.RULE,
         unused_ignore.RULE,
     )
-    return {rule.name: rule for rule in rules}

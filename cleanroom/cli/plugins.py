@@ -1,0 +1,87 @@
+"""``cleanroom plugins``: what others add, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import click
+
+from cleanroom.cli import Group, ask_all_plugins, verbose_option
+
+if TYPE_CHECKING:
+    from cleanroom.plugins import Plugin
+
+
+class _Plugins(Group):
+    """A group that lists the plugins when no command is named."""
+
+
+@click.group(cls=_Plugins, invoke_without_command=True, short_help="List plugins, or begin one.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the list.")
+@verbose_option
+@click.pass_context
+def command(context: click.Context, form: str) -> None:
+    """List every plugin: its version, where it is from, what it adds, and what is wrong with it."""
+    if context.invoked_subcommand is not None:
+        return
+    from cleanroom.plugins import active
+
+    ask_all_plugins()
+    plugins = active().all
+    if form == "json":
+        click.echo(json.dumps({"schema": "cleanroom/plugins/1", "plugins": [_row(each) for each in plugins]}, indent=1))
+        return
+    for plugin in plugins:
+        click.echo(plugin.title)
+        if plugin.path:
+            click.echo(f"  from {plugin.path}")
+        for hook, names in plugin.adds.items():
+            click.echo(f"  {hook.removeprefix('cleanroom_')}: {', '.join(names)}")
+        if plugin.seconds >= 0.5:
+            click.echo(f"  takes {plugin.seconds:.1f} s to load")
+        for problem in plugin.problems:
+            click.echo(f"  problem: {problem.message}")
+    if len(plugins) == 1:
+        click.echo("No plugins are installed; begin one with: cleanroom plugins new NAME")
+
+
+def _row(plugin: Plugin) -> dict[str, object]:
+    return {
+        "name": plugin.name,
+        "distribution": plugin.distribution,
+        "version": plugin.version,
+        "entry_point": plugin.value,
+        "path": plugin.path,
+        "adds": {hook.removeprefix("cleanroom_"): names for hook, names in plugin.adds.items()},
+        "status": "loaded" if plugin.module is not None else "failed",
+        "problems": [problem.message for problem in plugin.problems],
+    }
+
+
+@command.command("new", short_help="Write a plugin to begin with.")
+@click.argument("name")
+@click.option("-o", "--output", metavar="DIR", help="Where to write it. [default: a folder of its name here]")
+@verbose_option
+def new(name: str, output: str | None) -> None:
+    """Write a plugin that adds the package manager NAME: it installs, and its tests pass at once."""
+    from pathlib import Path
+
+    from cleanroom.cli.scaffold import UnfitName, plugin
+
+    try:
+        files = plugin(name)
+    except UnfitName as error:
+        raise click.UsageError(str(error)) from None
+    folder = Path(output or f"cleanroom-{name}")
+    if folder.exists() and any(folder.iterdir()):
+        raise click.UsageError(f"{folder} is there already and not empty; name another folder with -o DIR")
+    for path, text in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    click.echo(f"{folder}: {len(files)} files. Next:")
+    click.echo(f"  pip install -e '{folder}[test]' && pytest {folder} && cleanroom show {name}")
+    click.echo(
+        f"  then say in {folder}/cleanroom_{name.replace('-', '_')}/recipes/{name}.yaml what {name} leaves where"
+    )

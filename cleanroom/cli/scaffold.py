@@ -1,0 +1,169 @@
+"""What ``plugins new`` and ``recipes new`` write: a recipe to begin with, and a distribution around it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+import cleanroom
+from cleanroom.load import RECIPES
+
+
+class UnfitName(ValueError):  # noqa: N818 - public name
+    """A name that no recipe or distribution can have; the message says which can."""
+
+
+def check_name(name: str) -> None:
+    """Raise UnfitName unless a recipe may be called ``name``."""
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise UnfitName(f"{name!r} cannot be the name of a recipe; take lower-case letters, digits and single dashes")
+
+
+def recipe(
+    name: str,
+    *,
+    summary: str = "",
+    homepage: str = "",
+    path: str = "",
+    verb: str = "install",
+    clean: str = "",
+) -> str:
+    """Return the text of a recipe in canonical form. Raises UnfitName."""
+    check_name(name)
+    path = path or f"~/.cache/{name}"
+    clean = clean or f"rm -rf {path}"
+    homepage = homepage or f"https://example.org/{name}"
+    words = {
+        "summary": summary or f"what {name} installs",
+        "homepage": homepage,
+        "path": path,
+        "verb": verb,
+        "clean": clean,
+    }
+    quoted = {key: _scalar(value) for key, value in words.items()}
+    return f"""# yaml-language-server: $schema=./recipe.schema.json
+id: {name}
+name: {name}
+summary: {quoted["summary"]}
+homepage: {quoted["homepage"]}
+programs:
+  - names: [{name}]
+caches:
+  - id: cache
+    what: downloaded packages
+    paths:
+      - path: {quoted["path"]}
+    filled_by:
+      - verbs: [{quoted["verb"]}]
+remedies:
+  - kind: clean
+    caches: [cache]
+    run: {quoted["clean"]}
+sources:
+  - {quoted["homepage"]}
+"""
+
+
+def _scalar(text: str) -> str:
+    """Return a text as YAML reads it back, plain where that is the canonical form."""
+    plain = re.fullmatch(r"[A-Za-z/~.][^:#\\[\\]{},&*!|>'\"%@`\n]*(:[^\s#][^:#\n'\"]*)*", text)
+    return text if plain and not text.endswith(" ") else json.dumps(text, ensure_ascii=False)
+
+
+def plugin(name: str) -> Mapping[str, str]:
+    """Return the files of a plugin that adds the manager ``name``, by their paths. Raises UnfitName."""
+    check_name(name)
+    package = f"cleanroom_{name.replace('-', '_')}"
+    return {
+        "pyproject.toml": f"""[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+
+[project]
+name = "cleanroom-{name}"
+version = "0.1.0"
+description = "What {name} leaves behind in container images, for cleanroom"
+readme = "README.md"
+requires-python = ">=3.10"
+dependencies = ["cleanroom-recipes>={cleanroom.__version__}"]
+
+[project.optional-dependencies]
+test = ["pytest>=8"]
+
+[project.entry-points.cleanroom]
+{name} = "{package}"
+
+[tool.hatch.build.targets.wheel]
+packages = ["{package}"]
+""",
+        f"{package}/__init__.py": f'''"""What {name} leaves behind in container images."""
+
+from pathlib import Path
+
+from cleanroom import hookimpl
+
+
+@hookimpl
+def cleanroom_recipes():
+    """Yield the folder of recipes."""
+    yield Path(__file__).parent / "recipes"
+''',
+        f"{package}/recipes/{name}.yaml": recipe(name),
+        f"{package}/recipes/recipe.schema.json": (RECIPES / "recipe.schema.json").read_text("utf-8"),
+        "tests/test_recipes.py": '''"""The cases in cases/: a Dockerfile each, and what cleanroom finds in it."""
+
+from pathlib import Path
+
+import pytest
+
+from cleanroom.testing import cases, check_case
+
+
+@pytest.mark.parametrize("case", cases(Path(__file__).parent / "cases"))
+def test_case(case):
+    check_case(case)
+''',
+        f"tests/cases/{name}.yaml": f"""- name: an install that leaves its cache
+  dockerfile: |
+    FROM debian:12
+    RUN {name} install something
+  expect:
+  - left-behind[{name}.cache]@2
+- name: cleaned in the same layer
+  dockerfile: |
+    FROM debian:12
+    RUN {name} install something && rm -rf ~/.cache/{name}
+  expect: []
+- name: cleaned a layer too late
+  dockerfile: |
+    FROM debian:12
+    RUN {name} install something
+    RUN rm -rf ~/.cache/{name}
+  expect:
+  - cleaned-late[{name}.cache]@2
+""",
+        "README.md": f"""# cleanroom-{name}
+
+Teaches [cleanroom](https://pypi.org/project/cleanroom-recipes/) what `{name}` leaves behind in container images.
+
+```console
+$ pip install cleanroom-{name}
+$ cleanroom query {name}
+```
+""",
+        ".github/workflows/test.yml": f"""name: test
+on: [push, pull_request]
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with: {{python-version: "3.12"}}
+      - run: pip install -e '.[test]'
+      - run: cleanroom recipes validate {package}/recipes
+      - run: pytest
+      - run: cleanroom --strict-plugins plugins
+""",
+    }

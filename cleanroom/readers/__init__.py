@@ -1,0 +1,49 @@
+"""Readers: kinds of files that hold build steps. Each gives instructions with their places in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from cleanroom import dockerfile
+from cleanroom.dockerfile import Dockerfile
+from cleanroom.globs import matches
+from cleanroom.plugins import Registry
+from cleanroom.records import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A kind of file. ``parse`` raises DockerfileError for text that it cannot read.
+
+    What is no Dockerfile is given as one: a script is a ``RUN`` with a here-document, whose spans are those of the
+    file. Fixes then go into the file as they would into a here-document.
+    """
+
+    name: str
+    summary: str
+    patterns: tuple[str, ...]  # globs over the name of a file
+    parse: Callable[[str], Dockerfile]
+    ignored: tuple[str, ...] = ()  # globs over names that the patterns match and that are something else
+
+
+DOCKERFILE = Reader(
+    "dockerfile",
+    "Dockerfiles and Containerfiles, as BuildKit reads them",
+    # Capital: dockerfile.py is someone's module. Dockerfile.dockerignore is the ignore file of that Dockerfile.
+    (
+        *("Dockerfile", "dockerfile", "Containerfile", "containerfile", "Dockerfile.*", "Containerfile.*"),
+        *("*.[dD][oO][cC][kK][eE][rR][fF][iI][lL][eE]", "*.[cC][oO][nN][tT][aA][iI][nN][eE][rR][fF][iI][lL][eE]"),
+    ),
+    dockerfile.parse,
+    ("*.dockerignore",),
+)
+
+READERS: Mapping[str, Reader] = Registry("cleanroom_readers", Reader)
+
+
+def for_file(name: str) -> Reader | None:
+    """Return the reader of files of this base name, None where no one reads such files."""
+    for reader in READERS.values():
+        if any(matches(name, glob) for glob in reader.patterns):
+            return None if any(matches(name, glob) for glob in reader.ignored) else reader
+    return None

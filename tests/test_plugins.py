@@ -1,0 +1,352 @@
+"""Plugins: each thing that can be wrong with one costs only that one, and is said in one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+import yaml
+
+from cleanroom import hookspecs, plugins
+from cleanroom.library import load
+
+TESTS = Path(__file__).parent
+DOCKERFILE = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
+RECIPE = """\
+id: {id}
+name: {id}
+summary: things
+homepage: https://example.org
+programs:
+  - names: [{executable}]
+caches:
+  - id: cache
+    what: downloads
+    paths:
+      - path: ~/.cache/{id}
+    filled_by:
+      - verbs: [install]
+remedies:
+  - kind: clean
+    caches: [cache]
+    run: {run}
+sources:
+  - https://example.org
+"""
+
+
+class Site:
+    """A folder on the path with distributions in it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment: dict[str, str] = {}
+
+    def add(self, name: str, code: str, *, version: str = "1.0", module: str = "", files: dict[str, str] | None = None):
+        module = module or f"module_{name}"
+        info = self.folder / f"cleanroom_{name}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: cleanroom-{name}\nVersion: {version}\n")
+        (info / "entry_points.txt").write_text(f"[cleanroom]\n{name} = {module}\n")
+        (self.folder / f"{module}.py").write_text(textwrap.dedent(code))
+        for path, text in (files or {}).items():
+            file = self.folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def recipe(self, name: str, *texts: str) -> None:
+        """Add a distribution with recipes only."""
+        code = f"""
+            import cleanroom, pathlib
+            @cleanroom.hookimpl
+            def cleanroom_recipes():
+                yield pathlib.Path(__file__).parent / "recipes_{name}"
+        """
+        self.add(name, code, files={f"recipes_{name}/{i}.yaml": text for i, text in enumerate(texts)})
+
+    def run(self, *arguments: str, stdin: str = DOCKERFILE) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cleanroom", *arguments],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(self.folder), **self.environment},
+        )
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+IMPL = "import cleanroom\n@cleanroom.hookimpl\n"
+
+# What is wrong with a plugin: its code, and what is said of it.
+FAILURES: dict[str, tuple[str, str]] = {
+    "cannot be imported": ("import no_such_module", "cannot be imported: ModuleNotFoundError: No module named"),
+    "a syntax error": ("def", "cannot be imported: SyntaxError"),
+    "exits when imported": ("raise SystemExit(3)", "cannot be imported: SystemExit: 3"),
+    "a hook that raises": (IMPL + "def cleanroom_rules():\n    raise ValueError", "cleanroom_rules raises ValueError"),
+    "a hook that raises half way": (
+        IMPL + "def cleanroom_readers():\n    yield from ()\n    1 / 0",
+        "cleanroom_readers raises ZeroDivisionError: division by zero",
+    ),
+    "a misspelt hook": (IMPL + "def cleanroom_recipe():\n    return []", "did you mean 'cleanroom_recipes'?"),
+    "a hook with arguments": (IMPL + "def cleanroom_recipes(folder):\n    return []", "cleanroom_recipes must take no"),
+    "a wrong type": (IMPL + "def cleanroom_reports():\n    yield 1", "cleanroom_reports yields int, not Feed"),
+    "a wrong type of path": (IMPL + "def cleanroom_recipes():\n    yield 1", "cleanroom_recipes yields int, not str"),
+    "no list": (IMPL + "def cleanroom_rules():\n    return 5", "cleanroom_rules raises TypeError"),
+    "no marked function": ("def cleanroom_recipes():\n    return []", "mark cleanroom_recipes with @"),
+    "nothing at all": ("", "has no function that cleanroom calls"),
+    "a taken name": (
+        "import cleanroom\nfrom cleanroom.rules import Rule\n@cleanroom.hookimpl\n"
+        "def cleanroom_rules():\n    yield Rule('left-behind', '', 'info', '', lambda ledger: iter(()))",
+        "cleanroom_rules yields 'left-behind', which built-in has",
+    ),
+    "a folder that is not there": (IMPL + "def cleanroom_recipes():\n    yield '/nowhere'", "/nowhere: no such file"),
+}
+
+
+@pytest.mark.parametrize("name", FAILURES)
+def test_a_bad_plugin_costs_only_itself(name: str, site: Site) -> None:
+    code, message = FAILURES[name]
+    site.add("bad", code)
+    site.recipe("good", RECIPE.format(id="zap", executable="zap", run="rm -rf ~/.cache/zap"))
+    done = site.run("--strict-plugins", "query", "zap")
+    assert done.stdout == "rm -rf ~/.cache/zap\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("plugin cleanroom-bad 1.0 (bad = module_bad): ")
+    assert message in line
+    assert done.returncode == 2
+    listed = json.loads(site.run("plugins", "--format", "json").stdout)["plugins"]
+    assert [row["distribution"] for row in listed] == ["cleanroom", "cleanroom-bad", "cleanroom-good"]
+    assert message in listed[1]["problems"][0]
+    assert listed[2]["adds"] == {"recipes": [str(site.folder / "recipes_good")]}
+    assert not listed[0]["problems"] + listed[2]["problems"]
+
+
+def test_without_strict_the_exit_code_is_that_of_the_command(site: Site) -> None:
+    site.add("bad", "import no_such_module")
+    done = site.run("check", "-")
+    assert done.returncode == 1
+    assert "left-behind[apt.lists]" in done.stdout
+    assert done.stderr.count("plugin cleanroom-bad") == 1
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in site.run("check", "-v", "-").stderr
+
+
+def test_a_plugin_that_prints_does_not_spoil_the_output(site: Site) -> None:
+    site.add("loud", "print('hello')\n" + IMPL + "def cleanroom_recipes():\n    print('again')\n    return []")
+    done = site.run("check", "-", "--format", "json")
+    json.loads(done.stdout)
+    assert "hello" in done.stderr
+    assert "again" in done.stderr
+
+
+def test_a_slow_plugin_is_named(site: Site) -> None:
+    site.add("slow", "import time; time.sleep(0.6)\n" + IMPL + "def cleanroom_recipes():\n    return []")
+    assert "s to load" in site.run("plugins").stdout
+
+
+@pytest.mark.parametrize(("variable", "count"), [("", 0), ("a", 1), ("cleanroom-b", 1), ("a, b", 2), ("c", 0)])
+def test_the_variable_says_which_are_loaded(variable: str, count: int, site: Site) -> None:
+    for name in "ab":
+        site.recipe(name, RECIPE.format(id=f"zap{name}", executable=f"zap{name}", run="zap clean"))
+    site.environment[plugins.VARIABLE] = variable
+    assert site.run("list").stdout.count("[cleanroom-") == count
+
+
+def test_order_is_by_distribution_and_name(site: Site) -> None:
+    for name in ("zz", "aa", "mm"):
+        site.recipe(name)
+    rows = json.loads(site.run("plugins", "--format", "json").stdout)["plugins"]
+    assert [row["name"] for row in rows] == ["built-in", "aa", "mm", "zz"]
+
+
+BAD_RECIPES = {
+    "not valid": ("id: zap\n", "missing field 'caches'"),
+    "an id that is taken": (RECIPE.format(id="apt", executable="zap", run="zap clean"), "say replaces: apt"),
+    "an executable that is taken": (RECIPE.format(id="zap", executable="apt-get", run="x"), "'apt-get' is claimed by"),
+    "replaces nothing": (RECIPE.format(id="zap", executable="zap", run="x") + "replaces: zop\n", "which is no recipe"),
+    "a line end in a command": (RECIPE.format(id="zap", executable="zap", run='"a\\nUSER root"'), "must be one line"),
+    "an open quote": (RECIPE.format(id="zap", executable="zap", run='''"rm ' x"'''), "close its quotes"),
+    "a comment": (RECIPE.format(id="zap", executable="zap", run='"true # "'), "must not have a comment"),
+    "an operator at the end": (RECIPE.format(id="zap", executable="zap", run='"true ||"'), "begin or end with"),
+    "a heredoc": (RECIPE.format(id="zap", executable="zap", run='"cat <<EOF"'), "must not have a heredoc"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_RECIPES)
+def test_a_recipe_that_cannot_be_taken_costs_only_itself(name: str, site: Site) -> None:
+    text, message = BAD_RECIPES[name]
+    site.recipe("other", text, RECIPE.format(id="zup", executable="zup", run="zup clean"))
+    done = site.run("--strict-plugins", "check", "-")
+    assert "left-behind[apt.lists]" in done.stdout
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("plugin ")]
+    assert line.startswith("plugin cleanroom-other 1.0 (other = module_other): ")
+    assert message in line
+    assert done.returncode == 2
+    assert site.run("query", "zup").stdout == "zup clean\n"
+
+
+def test_a_recipe_can_stand_in_for_another(site: Site) -> None:
+    text = RECIPE.format(id="our-apt", executable="apt-get", run="our-clean") + "replaces: apt\n"
+    site.recipe("ours", text)
+    assert site.run("query", "apt-get").stdout == "our-clean\n"
+    shown = site.run("show", "our-apt").stdout
+    assert "recipe of cleanroom-ours 1.0" in shown
+    assert "in the place of the recipe apt that ships" in shown
+    listed = site.run("list").stdout
+    assert "[cleanroom-ours 1.0 (ours = module_ours)]" in listed
+    assert "Debian and Ubuntu packages" not in listed
+
+
+def test_recipes_of_a_folder_need_no_python(site: Site) -> None:
+    folder = site.folder / "own"
+    folder.mkdir()
+    (folder / "zap.yaml").write_text(RECIPE.format(id="zap", executable="zap", run="rm -rf ~/.cache/zap"))
+    text = "FROM debian:12\nRUN zap install x\n"
+    assert "left-behind[zap.cache]" in site.run("check", "-", "--recipes", "own", stdin=text).stdout
+    assert site.run("query", "zap", "--recipes", "own").stdout == "rm -rf ~/.cache/zap\n"
+    fixed = site.run("fix", "-", "--recipes", "own", stdin=text).stdout
+    assert fixed == "FROM debian:12\nRUN zap install x && rm -rf ~/.cache/zap\n"
+    assert "no recipe for 'zap'" in site.run("query", "zap").stderr
+    (site.folder / "pyproject.toml").write_text('[tool.cleanroom]\nrecipes = ["own"]\n')
+    assert site.run("query", "zap").stdout == "rm -rf ~/.cache/zap\n"
+    (site.folder / "Dockerfile").write_text(text)
+    assert "left-behind[zap.cache]" in site.run("check", "Dockerfile").stdout
+    assert "[own]" in site.run("list", "--recipes", "own").stdout
+
+
+def test_recipes_of_a_folder_that_are_wrong_stop_the_command(site: Site) -> None:
+    (site.folder / "bad.yaml").write_text("id: zap\n")
+    done = site.run("check", "-", "--recipes", "bad.yaml")
+    assert done.returncode == 2
+    assert "bad.yaml:1:1" in done.stderr
+    assert "no such file or folder" in site.run("list", "--recipes", "nowhere").stderr
+
+
+FULL = """
+    import cleanroom, click
+    from cleanroom.dockerfile import parse
+    from cleanroom.exports import Export
+    from cleanroom.feeds import Feed
+    from cleanroom.readers import Reader
+    from cleanroom.rules import Rule, finding
+
+    def find(ledger):
+        for outcome in ledger.outcomes:
+            yield finding(ledger, outcome.layer, "no-fill", "info", outcome.fill.recipe, outcome.fill.cache,
+                          outcome.fill.span, "a fill")
+
+    def lines(files):
+        for file in files:
+            for item in file.report.findings:
+                yield f"{item.rule} {item.line}\\n"
+
+    @click.command("hello")
+    def hello():
+        click.echo("hello")
+
+    @cleanroom.hookimpl
+    def cleanroom_rules():
+        yield Rule("no-fill", "fills", "info", "Why.", find)
+
+    @cleanroom.hookimpl
+    def cleanroom_reports():
+        yield Feed("lines", "a line each", lines)
+
+    @cleanroom.hookimpl
+    def cleanroom_exports():
+        yield Export("names", "ids", lambda library: {"names.txt": "".join(r.id + "\\n" for r in library.recipes())})
+
+    @cleanroom.hookimpl
+    def cleanroom_readers():
+        yield Reader("buildfile", "buildfiles", ("*.build",), lambda text: parse(text.replace("BEGIN", "FROM ")))
+
+    @cleanroom.hookimpl
+    def cleanroom_commands():
+        yield hello
+"""
+
+
+def test_everything_that_a_plugin_can_add_stands_beside_what_ships(site: Site) -> None:
+    site.add("full", FULL)
+    assert "no-fill 2\n" in site.run("check", "-", "--format", "lines").stdout
+    assert site.run("explain", "no-fill").returncode == 0
+    assert "names" in site.run("export", "--list").stdout
+    assert "apt\n" in site.run("export", "names").stdout
+    assert site.run("hello").stdout == "hello\n"
+    assert "hello" in site.run("--help").stdout
+    (site.folder / "x.build").write_text("BEGINdebian:12\nRUN apt-get update\n")
+    assert "x.build:2:5" in site.run("check", ".").stdout
+    assert "left-behind" in site.run("check", "-", "--reader", "buildfile", stdin="BEGINx\nRUN apt-get update\n").stdout
+    done = site.run("check", "x.build", "--reader", "dockerfil")
+    assert "did you mean 'dockerfile'?" in done.stderr
+
+
+def test_a_plugin_takes_part_where_many_files_go_to_processes(site: Site) -> None:
+    site.recipe("zap", RECIPE.format(id="zap", executable="zap", run="zap clean"))
+    for number in range(60):
+        (site.folder / f"Dockerfile.{number}").write_text("FROM debian:12\nRUN zap install x\n")
+    assert site.run("check", ".").stdout.count("left-behind[zap.cache]") == 60
+
+
+def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(tmp_path: Path) -> None:
+    """Every case about Cargo again, with Cargo's recipe out of the box and in a plugin."""
+    from cleanroom.library import Library, _extended
+    from cleanroom.load import RECIPES
+    from cleanroom.testing import check_case
+
+    box, plugin = tmp_path / "box", tmp_path / "plugin"
+    box.mkdir()
+    plugin.mkdir()
+    for file in RECIPES.glob("*.yaml"):
+        ((plugin if file.stem == "cargo" else box) / file.name).write_bytes(file.read_bytes())
+    problems: list[str] = []
+    library = _extended([("a plugin", str(plugin), problems.append)], Library(box))
+    assert not problems
+    assert library.provider("cargo") == "a plugin"
+    cases = yaml.safe_load((TESTS / "cases" / "recipes" / "cargo.yaml").read_text("utf-8"))
+    assert len(cases) >= 6
+    for case in cases:
+        check_case(case, library)
+    with pytest.raises(AssertionError):
+        check_case(cases[0], Library(box))
+
+
+def test_what_ships_comes_through_the_hooks() -> None:
+    active = plugins.Plugins("")
+    names = {name for name in vars(hookspecs) if name.startswith("cleanroom_")}
+    assert names == set(plugins.HOOKS)
+    for hook in plugins.HOOKS:
+        assert callable(getattr(active.builtin.module, hook))
+    assert [plugin.name for plugin in active.all] == ["built-in"]
+    assert load().provider("apt") == "built-in"
+
+
+@pytest.mark.parametrize("hook", plugins.HOOKS)
+def test_the_example_of_each_hook_runs(hook: str) -> None:
+    import doctest
+
+    function = getattr(hookspecs, hook)
+    (test,) = doctest.DocTestFinder().find(function, hook, globs={"__file__": __file__})
+    assert test.examples
+    runner = doctest.DocTestRunner()
+    runner.run(test, clear_globs=False)
+    assert runner.summarize().failed == 0
+    assert list(test.globs[hook]())
+
+
+def test_no_metadata_is_read_where_there_is_no_plugin() -> None:
+    code = "import sys; from cleanroom.cli import main; main(['list'])"
+    code += "; print('importlib.metadata' in sys.modules, 'pluggy' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False False"
