@@ -937,6 +937,8 @@ class Walker:
         def uses(use: Use) -> bool | None:
             if any((recipe.id, name) not in self.state.stored for name in use.with_settings):
                 return False
+            if any((recipe.id, name) in self.state.stored for name in use.without_settings):
+                return False
             return matches(use, recipe, program, operands, options, base)
 
         def has(option: str) -> bool:

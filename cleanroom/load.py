@@ -635,7 +635,11 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     asked = [item for name in ("caches", "payload") for item in _select(recipe, name, "*", "paths", "*", "path")]
     named = ((place, re.match(r"<(\w[\w.-]*)>", path)) for place, path in asked if isinstance(path, str))
     yield from _unknown(settings, "setting", ((place, match[1]) for place, match in named if match))
-    yield from _unknown(settings, "setting", _select(recipe, "caches", "*", "filled_by", "*", "with_settings", "*"))
+    for condition in ("with_settings", "without_settings"):
+        yield from _unknown(settings, "setting", _select(recipe, "caches", "*", "filled_by", "*", condition, "*"))
+        yield from _unknown(settings, "setting", _select(recipe, "payload", "*", "made_by", "*", condition, "*"))
+        for section in ("cleanups", "hazards"):
+            yield from _unknown(settings, "setting", _select(recipe, section, "*", "use", condition, "*"))
     for section, ways in _WAYS.items():
         for place, item in _select(recipe, section, "*"):
             if isinstance(item, dict) and not any(way in item for way in ways):

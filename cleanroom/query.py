@@ -47,6 +47,7 @@ def query(
         and (item.id == cache or not cache)
         and (cache or item.kept_out_by_file not in place.files or not item.kept_out_by_file)
     }
+    wanted = wanted or set(known)  # all it has are small, or kept out by the image
     candidates = [
         remedy
         for remedy in recipe.remedies

@@ -52,6 +52,7 @@ class Use:
     with_all_options: tuple[str, ...] = ()  # every one of these
     without_options: tuple[str, ...] = ()  # none of these
     with_settings: tuple[str, ...] = ()  # only where each of these settings of the recipe is known to have a value
+    without_settings: tuple[str, ...] = ()  # only where none of these is known to have one
     versions: str = ""
     bases: tuple[str, ...] = ()
 
