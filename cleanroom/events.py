@@ -144,6 +144,7 @@ class State:
     removed_files: set[str] = field(default_factory=set)
     copied: list[tuple[str, str]] = field(default_factory=list)  # (path in the context, path in the image)
     texts: dict[str, str] = field(default_factory=dict)  # files that the build writes itself, by path
+    told: set[str] = field(default_factory=set)  # managers whose version the Dockerfile told
     bash: bool = False  # the SHELL is bash
 
     def copy(self) -> State:
@@ -163,6 +164,7 @@ class State:
             set(self.removed_files),
             list(self.copied),
             dict(self.texts),
+            set(self.told),
             self.bash,
         )
 
@@ -174,7 +176,11 @@ class State:
         return self.uids.get(name) or self.base.uids.get(name, "")
 
     def tell_version(self, manager: str, version: str) -> None:
-        """Note the version of a manager, as the Dockerfile tells it."""
+        """Note the version of a manager, as the Dockerfile tells it; "" where it may be another than the base's."""
+        if version:
+            self.told.add(manager)
+        elif manager in self.told:
+            return
         self.base = replace(self.base, versions=MappingProxyType({**self.base.versions, manager: version}))
 
     def home(self, user: str | None = None) -> str:
@@ -931,7 +937,7 @@ class Walker:
         )
         for sign in recipe.signs:
             if sign.use and matches(sign.use, recipe, program, operands, options, self.state.base):
-                self.state.tell_version(recipe.id, sign.version)
+                self.state.tell_version(sign.of or recipe.id, sign.version)
         base = self.state.base
 
         def uses(use: Use) -> bool | None:
@@ -1195,7 +1201,7 @@ def tell_versions(library: Library, state: State, path: str) -> None:
     for recipe in library.about(name):
         for sign in recipe.signs:
             if any(fnmatchcase(name, file) for file in sign.files):
-                state.tell_version(recipe.id, sign.version)
+                state.tell_version(sign.of or recipe.id, sign.version)
 
 
 def _behind(argv: list[str], word: str) -> list[str]:

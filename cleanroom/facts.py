@@ -39,7 +39,7 @@ def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -
             return False
     if versions:
         version = base.versions.get(recipe_id)
-        if version is None:
+        if not version:
             verdict = None
         elif not in_range(version, versions):
             return False

@@ -132,9 +132,13 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sign:
-    """What in a Dockerfile tells the manager's version where the base image does not: a file or a command."""
+    """What in a Dockerfile tells the manager's version where the base image does not: a file or a command.
 
-    version: str
+    Without ``version`` it tells that the version of the base image may not be the one that runs.
+    """
+
+    version: str = ""
+    of: str = ""  # the id of another manager whose version it tells: corepack prepare yarn@4
     files: tuple[str, ...] = ()  # globs over the base name of a file or folder that is copied in or written
     use: Use | None = None  # a command line
 

@@ -57,7 +57,9 @@ def _page(recipe: Recipe, provider: str) -> Iterator[str]:
         yield f"  recipe of {provider}{instead}: {recipe.origin}"
     for sign in recipe.signs:
         told = [*sign.files, *([_use(sign.use)] if sign.use else [])]
-        yield f"  version {sign.version} is told by {', '.join(told)}"
+        whose = f"of {sign.of} " if sign.of else ""
+        what = f"version {sign.version} {whose}is" if sign.version else f"that the version {whose}may be another is"
+        yield f"  {what} told by {', '.join(told)}"
     yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
     for kind, heading in _KINDS.items():
         remedies = [remedy for remedy in recipe.remedies if remedy.kind == kind]
