@@ -5,7 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
+import os
+import re
+import subprocess
 import sys
+from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from random import Random
@@ -17,6 +21,7 @@ from images_by_hand import Layout, archive, config, dir_transport, docker_save, 
 from jsonschema import Draft202012Validator
 
 from cleanroom.cli import main
+from cleanroom.feeds import FEEDS
 from cleanroom.images.audit import Audit, Leftover, audit
 from cleanroom.images.limits import ImageError
 from cleanroom.images.sources import open_image
@@ -302,3 +307,196 @@ def test_zstd_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImageError, match=r"pip install 'cleanroom-recipes\[audit\]'"):
         run(reference)
+
+
+BUILT = """\
+FROM debian:12
+RUN apt-get update && \\
+    apt-get install -y curl
+RUN rm -rf /var/lib/apt/lists/*
+COPY . /app
+RUN pip install flask
+RUN ./setup.sh
+RUN pip install --no-cache-dir django
+RUN npm ci
+"""
+BUILT_LAYERS = [
+    layer({"usr/bin/x": 50_000, "var/lib/apt/lists/old": 11_000}),
+    layer({"var/lib/apt/lists/a": 100_000}),
+    layer({"var/lib/apt/lists/.wh.a": 0}),
+    layer({"app/x": 5, "root/.cache/pip/c": 13_000}),
+    layer({"root/.cache/pip/a": 20_000}),
+    layer({"root/.npm/_cacache/a": 30_000}),
+    layer({"root/.cache/pip/b": 40_000}),
+    layer({"app/node_modules/x": 1}),
+]
+BUILT_HISTORY = [
+    {"created_by": "/bin/sh -c #(nop) ADD file:0 in / "},
+    {"created_by": '/bin/sh -c #(nop)  CMD ["bash"]', "empty_layer": True},
+    {"created_by": "RUN /bin/sh -c apt-get update &&     apt-get install -y curl # buildkit"},
+    {"created_by": "RUN /bin/sh -c rm -rf /var/lib/apt/lists/* # buildkit"},
+    {"created_by": "COPY . /app # buildkit"},
+    {"created_by": "RUN /bin/sh -c pip install flask # buildkit"},
+    {"created_by": "RUN /bin/sh -c ./setup.sh # buildkit"},
+    {"created_by": "RUN /bin/sh -c pip install --no-cache-dir django # buildkit"},
+    {"created_by": "RUN /bin/sh -c npm ci # buildkit"},
+]
+
+
+def built(folder: Path) -> tuple[str, str]:
+    reference = docker_save(folder / "image.tar", BUILT_LAYERS, config(BUILT_LAYERS, BUILT_HISTORY))
+    (folder / "Dockerfile").write_text(BUILT)
+    return reference, str(folder / "Dockerfile")
+
+
+def test_beside_its_dockerfile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference, file = built(tmp_path)
+    code, out, _ = cleanroom_audit(reference, "--dockerfile", file, "--format", "json", capsys=capsys)
+    assert code == 0
+    document = json.loads(out)
+    schema = json.loads((files("cleanroom") / "schemas/audit-1.schema.json").read_text("utf-8"))
+    Draft202012Validator(schema).validate(document)
+    leftovers = document["image"]["leftovers"]
+    causes = {
+        (leftovers[cause["leftover"]]["layer"], leftovers[cause["leftover"]]["manager"]): (
+            cause["line"],
+            cause["finding"]["rule"] if cause["finding"] else cause["reason"],
+        )
+        for cause in document["dockerfile"]["causes"]
+    }
+    assert causes == {
+        (1, "apt"): (None, "the base image brought it"),
+        (2, "apt"): (2, "cleaned-late"),
+        (4, "pip"): (5, "it was copied in"),
+        (5, "pip"): (6, "left-behind"),
+        (6, "npm"): (7, "the script ./setup.sh could not be seen"),
+        (7, "pip"): (
+            8,
+            "the check takes it as kept from being written by --no-cache-dir, and the image proves it wrong",
+        ),
+    }
+    assert [(item["finding"]["line"], item["finding"]["manager"]) for item in document["dockerfile"]["unborne"]] == [
+        (9, "npm")
+    ]
+    assert document["image"]["base"] == {"layers": 1, "name": "", "from": "dockerfile"}
+    _, text, _ = cleanroom_audit(reference, "--dockerfile", file, capsys=capsys)
+    assert f"{file}:6:5: left-behind" in " ".join(text.split())
+    assert "npm.cache]: the layer of this instruction holds no such bytes" in " ".join(text.split())
+
+
+def test_a_dockerfile_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference, file = built(tmp_path)
+    for arguments, message in (
+        (["--dockerfile", f"{tmp_path}/none"], f"{tmp_path}/none: "),
+        (["--dockerfile", file, "--target", "none"], "no stage 'none'"),
+        (["--target", "x"], "go with --dockerfile"),
+    ):
+        code, out, err = cleanroom_audit(reference, *arguments, capsys=capsys)
+        assert (code, out) == (2, "")
+        assert message in err
+    (tmp_path / "Dockerfile").write_text("FROM a\nRUN <<EOF\n")
+    assert f"{file}:2:" in cleanroom_audit(reference, "--dockerfile", file, capsys=capsys)[2]
+
+
+@pytest.mark.parametrize("with_file", [True, False])
+def test_in_every_format_of_findings(with_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference, file = built(tmp_path)
+    more = ["--dockerfile", file] if with_file else []
+    for form in FEEDS:
+        code, out, err = cleanroom_audit(reference, *more, "--format", form, capsys=capsys)
+        assert (code, err) == (0, "")
+        assert out
+    sarif = json.loads(cleanroom_audit(reference, *more, "--format", "sarif", capsys=capsys)[1])
+    found = [
+        (item["ruleId"], item["level"], item["locations"][0]["physicalLocation"]["region"]["startLine"])
+        for item in sarif["runs"][0]["results"]
+    ]
+    # In the Dockerfile, or in the history, which has a line for each layer.
+    assert ("cleaned-late", "warning", 2) in found
+    assert (("left-behind", "warning", 6) if with_file else ("left-behind", "warning", 5)) in found
+    assert len(found) == 6
+
+
+def test_beside_another_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = docker_save(tmp_path / "one.tar", LAYERS, CONFIG)
+    two = docker_save(tmp_path / "two.tar", LAYERS[:1], config(LAYERS[:1]))
+    _, out, _ = cleanroom_audit(one, "--compare", two, capsys=capsys)
+    table = [line.split() for line in out.splitlines()[-5:]]
+    assert table[1:] == [
+        ["all", "files", "180", "kB", "50", "kB", "−130", "kB"],  # noqa: RUF001
+        ["caches", "100", "kB", "0", "bytes", "−100", "kB"],  # noqa: RUF001
+        ["apt.lists", "100", "kB", "0", "bytes", "−100", "kB"],  # noqa: RUF001
+        ["without", "caches", "80", "kB", "50", "kB", "−30", "kB"],  # noqa: RUF001
+    ]
+    document = json.loads(cleanroom_audit(one, "--compare", two, "--format", "json", capsys=capsys)[1])
+    assert (document["image"]["bytes"], document["other"]["bytes"]) == (180_050, 50_050)
+    assert cleanroom_audit(one, "--compare", two, "--format", "html", capsys=capsys)[0] == 2
+
+
+class Page(HTMLParser):
+    """The boxes of the treemap, and what is in tables; whatever loads or runs something is refused."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.boxes: list[tuple[str, dict[str, float], str]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        assert tag not in ("script", "img", "link", "iframe", "object", "base", "form")
+        values = dict(attrs)
+        assert not {"src", "href", "onload", "onerror"} & set(values)
+        if tag == "div" and values.get("class") != "map":
+            style = dict(re.findall(r"(left|top|width|height):([\d.]+)%", values["style"] or ""))
+            box = {name: float(value) for name, value in style.items()}
+            self.boxes.append((values["class"] or "", box, values["title"] or ""))
+
+
+def test_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reference, file = built(tmp_path)
+    _, out, _ = cleanroom_audit(reference, "--dockerfile", file, "--format", "html", capsys=capsys)
+    page = Page(out)
+    layers = [box for kind, box, _ in page.boxes if kind in ("layer", "base")]
+    assert len(layers) == 7
+    # Areas are as the weights: of all layers together the whole map, of one its share.
+    areas = [box["width"] * box["height"] / 10_000 for box in layers]
+    assert abs(sum(areas) - 1) < 0.01
+    assert abs(max(areas) - 100_000 / 264_006) < 0.01
+    caches = [title for kind, _, title in page.boxes if kind in ("cache", "late")]
+    assert any("apt.lists: 100 kB, removed in layer 3, too late" in title for title in caches)
+    assert len(caches) == 6
+
+
+def test_page_of_an_image_that_wants_to_be_more(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+    layers = [layer({f"root/.cache/pip/{evil}": 30_000, f"{evil}/x": 40_000, "var/cache/apt/<b>.bin": 50_000})]
+    history = [{"created_by": f"RUN /bin/sh -c {evil} \x1b[31m"}]
+    reference = docker_save(tmp_path / "image.tar", layers, config(layers, history, platform=f"{evil}/x"))
+    for form in ("html", "text", "markdown"):
+        _, out, _ = cleanroom_audit(reference, "--format", form, capsys=capsys)
+        assert "\x1b" not in out
+        if form == "html":
+            assert len(Page(out).boxes) > 3
+
+
+DIVE = Path(sys.executable).with_name("dive")
+assert DIVE.exists() or not os.environ.get("CLEANROOM_REQUIRE_TOOLS"), "dive is not installed"
+
+
+@pytest.mark.skipif(not DIVE.exists(), reason="needs dive (the extra `oracle` installs it)")
+def test_what_dive_says_of_removed_and_replaced_files(tmp_path: Path) -> None:
+    layers = [
+        layer({"a/": None, "a/removed": 7_000, "b/": None, "b/replaced": 50_000, "var/lib/apt/lists/x": 900_000}),
+        layer({"a/.wh.removed": 0, "b/": None, "b/replaced": 60_000}),
+    ]
+    history = [{"created_by": "RUN one"}, {"created_by": "RUN two"}]
+    reference = docker_save(tmp_path / "image.tar", layers, config(layers, history))
+    target = tmp_path / "dive.json"
+    command = [str(DIVE), "--source", "docker-archive", reference, "--json", str(target)]
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
+    wasted = {item["file"]: item["sizeBytes"] for item in json.loads(target.read_text())["image"]["fileReference"]}
+    found = run(reference)
+    # Of a file that is removed, both count its bytes. Of one that is replaced, dive counts all copies, and this the one
+    # that no one sees. Of a cache that nothing removes, dive says nothing.
+    assert wasted == {"/a/removed": 7_000, "/b/replaced": 110_000}
+    assert found.hidden == 57_000
+    assert found.waste == 900_000

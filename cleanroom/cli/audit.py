@@ -6,25 +6,41 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cleanroom.cli import is_verbose, verbose_option
 from cleanroom.exits import FINDINGS
+from cleanroom.feeds import FEEDS
 
 if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading
+    from cleanroom.images.causes import Source, Tied
+    from cleanroom.images.limits import Limits
 
 _WIDTH = 120  # of the lines, where there is no terminal
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+_FORMATS = ("text", "json", "html", *(name for name in FEEDS if name != "json"))
 
 
 @click.command(short_help="Show what an image really carries.")
 @click.argument("image")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of several: linux/arm64.")
-@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the audit.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(_FORMATS),
+    default="text",
+    metavar="FORMAT",
+    help=f"How to print it: {', '.join(_FORMATS)}. [default: text]",
+)
 @click.option("--base", metavar="IMAGE", help="The image it is built on, whose layers are told apart.")
+@click.option("--dockerfile", metavar="FILE", help="What it was built from: tie what is left to its lines.")
+@click.option("--target", metavar="STAGE", help="The stage of the Dockerfile, when it is not the last.")
+@click.option("--context", metavar="DIR", help="The build context, for scripts. [default: the Dockerfile's folder]")
+@click.option("--compare", metavar="IMAGE", help="Show another image beside it (text and json).")
 @click.option(
     "--max-waste",
     metavar="SIZE",
@@ -32,39 +48,48 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 2
 )
 @click.option("--trust", is_flag=True, help="Read the image however large it is, or becomes.")
 @verbose_option
-def command(image: str, platform: str, form: str, base: str | None, max_waste: str | None, trust: bool) -> int:
+def command(
+    image: str,
+    platform: str,
+    form: str,
+    base: str | None,
+    dockerfile: str | None,
+    target: str | None,
+    context: str | None,
+    compare: str | None,
+    max_waste: str | None,
+    trust: bool,
+) -> int:
     """Show which package managers' caches IMAGE carries, in which layer, how heavy, and what keeps them out.
 
     IMAGE is an OCI layout or an archive that docker save, skopeo or buildah wrote, a root file system (a folder, an
     archive, or / of the container this runs in), docker://NAME through skopeo, or the name of an image that Docker or
-    Podman has. Nothing is unpacked or run.
+    Podman has. Nothing in it is run.
 
-    Exits 0, with --max-waste 1 when there is more, 2 when the image could not be read.
+    Exits 0; with --max-waste 1 when there is more; 2 when the image could not be read.
     """
     from cleanroom.images.limits import DEFAULT, NONE, ImageError
 
     limit = None if max_waste is None else _limit(max_waste)
     limits = NONE if trust else DEFAULT
+    if compare is not None and form not in ("text", "json"):
+        raise click.UsageError("--compare goes with --format text and json")
+    if dockerfile is None and (target or context):
+        raise click.UsageError("--target and --context go with --dockerfile")
     try:
-        reading = _read(image, platform, base, limits)
+        source = None if dockerfile is None else _source(dockerfile, target, context)
+        reading = _read(image, platform, base, source, limits)
+        other = None if compare is None else _read(compare, platform, None, None, limits).audit
     except ImageError as error:
         raise click.ClickException(str(error)) from None
     audit = reading.audit
-    for problem in audit.problems if is_verbose() else audit.problems[:1]:
-        click.echo(problem, err=True)
-    if len(audit.problems) > 1 and not is_verbose():
-        click.echo(f"and {len(audit.problems) - 1} more; -v names them all", err=True)
-    if form == "json":
-        from cleanroom.feeds.audit_json import document
-
-        click.echo(document(audit), nl=False)
-    else:
-        _print(audit)
+    tied = None if source is None else source.tie(audit, reading.configuration)
+    _remark(audit)
+    _print(form, reading, tied, other)
     if limit is None:
         return 0
     waste = audit.own_waste if base is not None else audit.waste
-    most = limit(audit.bytes)
-    if waste <= most:
+    if waste <= limit(audit.bytes):
         return 0
     from cleanroom.feeds.text import size
 
@@ -72,16 +97,51 @@ def command(image: str, platform: str, form: str, base: str | None, max_waste: s
     return FINDINGS
 
 
-def _print(audit: Audit) -> None:
+def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) -> None:
+    audit = reading.audit
+    if form == "text":
+        _print_text(audit, tied, other)
+    elif form == "json":
+        from cleanroom.feeds.audit_json import document
+
+        click.echo(document(audit, tied, other), nl=False)
+    elif form == "html":
+        from cleanroom.feeds.audit_html import render
+
+        for piece in render(reading, tied):
+            click.echo(piece, nl=False)
+    else:
+        from cleanroom.feeds.audit_findings import checked
+
+        for piece in FEEDS[form].render([checked(audit, tied)]):
+            click.echo(piece, nl=False)
+
+
+def _print_text(audit: Audit, tied: Tied | None, other: Audit | None) -> None:
     from shutil import get_terminal_size
 
-    from cleanroom.feeds.audit_text import render
+    from cleanroom.feeds.audit_text import compare, render
     from cleanroom.feeds.text import wants_colour
 
     colour = wants_colour(sys.stdout)
     width = get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
-    for line in render(audit, colour=colour, width=width, verbose=is_verbose()):
+    for line in render(audit, tied, colour=colour, width=width, verbose=is_verbose()):
         click.echo(line, color=colour)
+    if other is not None:
+        click.echo()
+        for line in compare(audit, other, width=width):
+            click.echo(line, color=colour)
+
+
+def _remark(audit: Audit) -> None:
+    """Say what could not be read of a root file system."""
+    from cleanroom.feeds.text import printable
+
+    shown = audit.problems if is_verbose() else audit.problems[:1]
+    for problem in shown:
+        click.echo(printable(problem), err=True)
+    if len(audit.problems) > len(shown):
+        click.echo(f"and {len(audit.problems) - len(shown)} more; -v names them all", err=True)
 
 
 def _limit(text: str) -> Callable[[int], float]:
@@ -95,31 +155,47 @@ def _limit(text: str) -> Callable[[int], float]:
     return lambda _: number * _UNITS[(match[3] or "").lower()]
 
 
-def _read(image: str, platform: str, base: str | None, limits: object) -> Reading:
+def _source(dockerfile: str, target: str | None, context: str | None) -> Source:
+    from cleanroom import discover
+    from cleanroom.checking import script_reader
+    from cleanroom.images.causes import Source
+    from cleanroom.images.limits import ImageError
+
+    try:
+        text = discover.read(dockerfile)
+    except discover.ReadError as error:
+        raise ImageError(f"{dockerfile}: {error}") from None
+    folder = context if context is not None else str(Path(dockerfile).parent)
+    return Source(dockerfile, text, target=target, read_file=script_reader(folder))
+
+
+def _read(image: str, platform: str, base: str | None, source: Source | None, limits: Limits) -> Reading:
     from cleanroom.images.audit import audit
-    from cleanroom.images.limits import ImageError, Limits
+    from cleanroom.images.limits import ImageError
     from cleanroom.images.sources import open_image
 
-    assert isinstance(limits, Limits)
     diff_ids: tuple[str, ...] | None = None
     if base is not None:
         with open_image(base, platform=platform, limits=limits) as below:
             diff_ids = below.configuration.diff_ids
             if not diff_ids:
                 raise ImageError(f"{base}: is no image with layers, and cannot be a --base")
-    with open_image(image, platform=platform, limits=limits) as source:
-        total = sum(layer.size for layer in source.layers)
-        with _bar(total) as progress:
-            return audit(source, base=diff_ids, base_name=base or "", limits=limits, progress=progress)
+    with open_image(image, platform=platform, limits=limits) as found, _bar(found.layers) as progress:
+        return audit(
+            found,
+            base=diff_ids,
+            base_name=base or "",
+            base_layers=None if source is None else source.base_layers,
+            limits=limits,
+            progress=progress,
+        )
 
 
 @contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None] | None]:
+def _bar(layers: tuple[object, ...]) -> Iterator[Callable[[int], None] | None]:
     """Show how far it is, if someone watches."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    if not total:
+    total = sum(getattr(layer, "size", 0) for layer in layers)
+    if not total or not sys.stderr.isatty():
         yield None
         return
     with click.progressbar(length=total, label="Reading", file=sys.stderr) as bar:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 
 import cleanroom
+from cleanroom.findings import Finding
 from cleanroom.images.audit import Audit, Layer, Leftover, waste_by_manager
+from cleanroom.images.causes import Tied
 
 SCHEMA = "cleanroom/audit/1"
 
 
-def document(audit: Audit, other: Audit | None = None) -> str:
-    """Return the document of one image, or of two that are compared."""
+def document(audit: Audit, tied: Tied | None = None, other: Audit | None = None) -> str:
+    """Return the document of one image, beside a Dockerfile or another image where these are given."""
     whole: dict[str, object] = {"schema": SCHEMA, "version": cleanroom.__version__, "image": _image(audit)}
+    if tied is not None:
+        whole["dockerfile"] = _dockerfile(audit, tied)
     if other is not None:
         whole["other"] = _image(other)
     return json.dumps(whole, indent=1, ensure_ascii=True) + "\n"
@@ -45,6 +49,34 @@ def _image(audit: Audit) -> dict[str, object]:
         "layers": [_layer(layer) for layer in audit.layers],
         "leftovers": [_leftover(item) for item in audit.leftovers],
         "problems": list(audit.problems),
+    }
+
+
+def _dockerfile(audit: Audit, tied: Tied) -> dict[str, object]:
+    numbers = {id(item): index for index, item in enumerate(audit.leftovers)}
+    return {
+        "file": tied.file,
+        "layers": [{"layer": number, "line": line} for number, line in tied.layers],
+        "causes": [
+            {
+                "leftover": numbers[id(cause.leftover)],
+                "line": cause.line,
+                "finding": None if cause.finding is None else _finding(cause.finding),
+                "reason": cause.reason,
+            }
+            for cause in tied.causes
+        ],
+        "unborne": [{"finding": _finding(item.finding), "reason": item.reason} for item in tied.unborne],
+    }
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "line": finding.line,
+        "column": finding.column,
+        "rule": finding.rule,
+        "manager": finding.manager,
+        "cache": finding.cache,
     }
 
 

@@ -10,13 +10,14 @@ from click import style
 from cleanroom.feeds.text import printable, size, where_to_write
 from cleanroom.findings import Advice
 from cleanroom.images.audit import Audit, Leftover, waste_by_manager
+from cleanroom.images.causes import Cause, Tied
 
 _BAR = 24  # columns
 _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SMALL = 10_000  # bytes; caches below are one line together
 
 
-def render(audit: Audit, *, colour: bool, width: int, verbose: bool = False) -> Iterator[str]:
+def render(audit: Audit, tied: Tied | None = None, *, colour: bool, width: int, verbose: bool = False) -> Iterator[str]:
     """Yield the lines; long ones are cut or wrapped to ``width`` columns."""
     head = _cut(printable(audit.reference), width)
     yield style(head, bold=True) if colour else head
@@ -36,6 +37,7 @@ def render(audit: Audit, *, colour: bool, width: int, verbose: bool = False) -> 
     if not audit.waste:
         yield "No package manager left a cache behind."
         yield from _hidden(audit, width)
+        yield from _unborne(tied, width)
         return
     share = _percent(audit.waste, audit.bytes)
     line = f"{size(audit.waste)} of it is left by package managers, {share}; without: {size(audit.bytes - audit.waste)}"
@@ -52,8 +54,9 @@ def render(audit: Audit, *, colour: bool, width: int, verbose: bool = False) -> 
         head = f"Layer {layer.number}, {size(weight)} of {size(layer.bytes)}  {origin}{printable(layer.instruction)}"
         head = _cut(head.rstrip(), width)
         yield style(head, bold=True) if colour else head
-        yield from _layer(audit, found, width=width, verbose=verbose, colour=colour)
+        yield from _layer(audit, tied, found, width=width, verbose=verbose, colour=colour)
     yield from _hidden(audit, width)
+    yield from _unborne(tied, width)
 
 
 def _managers(audit: Audit, *, colour: bool, width: int) -> Iterator[str]:
@@ -72,7 +75,10 @@ def _managers(audit: Audit, *, colour: bool, width: int) -> Iterator[str]:
         yield f"  {name:<{names}}  {drawn}{text}{line}".rstrip()
 
 
-def _layer(audit: Audit, found: list[Leftover], *, width: int, verbose: bool, colour: bool) -> Iterator[str]:
+def _layer(
+    audit: Audit, tied: Tied | None, found: list[Leftover], *, width: int, verbose: bool, colour: bool
+) -> Iterator[str]:
+    causes = {} if tied is None else {id(cause.leftover): cause for cause in tied.causes}
     large = [item for item in found if item.bytes >= _SMALL or verbose]
     names = max((len(f"{item.manager}.{item.cache}") for item in large), default=0)
     for item in large:
@@ -86,6 +92,8 @@ def _layer(audit: Audit, found: list[Leftover], *, width: int, verbose: bool, co
             late = f"layer {item.removed_in} removes it, too late: the bytes ship with layer {item.layer}"
             for line in _wrap(late, " " * (names + 14), width):
                 yield style(line, fg="yellow") if colour else line
+        if tied is not None and (cause := causes.get(id(item))):
+            yield from _wrap(printable(_why(tied, cause)), " " * (names + 14), width)
         if item.linked:
             yield from _wrap(
                 f"{size(item.linked)} more there are hard links to files of something else, which cost nothing",
@@ -102,6 +110,60 @@ def _layer(audit: Audit, found: list[Leftover], *, width: int, verbose: bool, co
             for remedy in remedies:
                 where = _where(remedy, audit.layers[number - 1].instruction)
                 yield from _wrap(f"{where}: {printable(remedy.text)}", "  → ", width)
+
+
+def _why(tied: Tied, cause: Cause) -> str:
+    if cause.finding is not None:
+        return f"{tied.file}:{cause.finding.line}:{cause.finding.column}: {cause.finding.rule}"
+    return f"{tied.file}:{cause.line}: {cause.reason}" if cause.line else cause.reason
+
+
+def _unborne(tied: Tied | None, width: int) -> Iterator[str]:
+    if tied is None or not tied.unborne:
+        return
+    yield ""
+    yield "Findings that the image does not bear out:"
+    for item in tied.unborne:
+        finding = item.finding
+        place = f"{tied.file}:{finding.line}:{finding.column}"
+        line = f"{place}  {finding.rule}[{finding.manager}.{finding.cache}]: {item.reason}"
+        yield from _wrap(printable(line), "  ", width, 6)
+
+
+def compare(audit: Audit, other: Audit, *, width: int) -> Iterator[str]:
+    """Yield the lines of a table that shows two images side by side, the caches of each and the difference."""
+    rows: list[tuple[str, int, int]] = [("all files", audit.bytes, other.bytes)]
+    if any(layer.compression for layer in (*audit.layers, *other.layers)):
+        rows.append(("to pull", audit.stored, other.stored))
+    rows.append(("caches", audit.waste, other.waste))
+    mine, theirs = _caches(audit), _caches(other)
+    rows += [
+        (f"  {name}", mine.get(name, 0), theirs.get(name, 0))
+        for name in dict.fromkeys((*mine, *theirs))
+        if mine.get(name) or theirs.get(name)
+    ]
+    rows.append(("without caches", audit.bytes - audit.waste, other.bytes - other.waste))
+    names = max(len(name) for name, *_ in rows)
+    room = max((width - names - 6) // 3, 12)
+    heads = [_cut_front(printable(image.reference), room) for image in (audit, other)]
+    widths = [max(len(head), 9) for head in heads]
+    yield f"{'':<{names}}  {heads[0]:>{widths[0]}}  {heads[1]:>{widths[1]}}  {'difference':>10}".rstrip()
+    for name, one, two in rows:
+        change = two - one
+        shown = f"{'+' if change > 0 else '−'}{size(abs(change))}" if change else "="  # noqa: RUF001 - a minus sign
+        yield f"{name:<{names}}  {size(one):>{widths[0]}}  {size(two):>{widths[1]}}  {shown:>10}"
+
+
+def _caches(audit: Audit) -> dict[str, int]:
+    return {
+        f"{manager}.{cache}": count
+        for manager, _, _, caches in waste_by_manager(audit)
+        for cache, count in caches.items()
+    }
+
+
+def _cut_front(text: str, width: int) -> str:
+    return text if len(text) <= width else "…" + text[-width + 1 :]
 
 
 def _where(advice: Advice, instruction: str) -> str:

@@ -119,8 +119,10 @@ def pattern(path: str) -> bytes:
 
 def weigh(
     contents: Contents, candidates: Collection[Place], filled: Mapping[int, Collection[tuple[str, str]]]
-) -> dict[Key, Weight]:
-    """Return what each cache weighs in each layer; what a later layer hides is counted apart.
+) -> tuple[dict[Key, Weight], bytearray]:
+    """Return what each cache weighs in each layer, and by inode whether it counts there.
+
+    What a later layer hides is counted apart.
 
     Every file counts once: for the cache whose path is the longest. Where caches share a path, it is the one that a
     command of the layer ``filled``, as (manager, cache), else one whose program the image has. The bytes of a file
@@ -128,6 +130,7 @@ def weigh(
     """
     tree = contents.tree
     weights: dict[Key, Weight] = {}
+    counted = bytearray(len(tree.sizes))
     several: dict[int, list[tuple[Key, bytes]]] = {}  # names in caches of files that have more than one
     installed = _Installed(tree)
     for removed_in, root in ((-1, tree.root), *sorted(tree.hidden.items())):
@@ -143,15 +146,17 @@ def weigh(
             if tree.links[number] > 1:
                 several.setdefault(number, []).append((key, _shown(top, place)))
                 continue
+            counted[number] = 1
             _add(weight, contents, number, _shown(top, place))
     for number, names in several.items():
         key, top = names[0]
         if len(names) >= tree.links[number]:
+            counted[number] = 1
             _add(weights[key], contents, number, top)
         else:
             weights[key].linked += tree.sizes[number]
             weights[key].paths.setdefault(top, 0)
-    return weights
+    return weights, counted
 
 
 def _add(weight: Weight, contents: Contents, number: int, top: bytes) -> None:

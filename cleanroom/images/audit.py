@@ -110,8 +110,7 @@ class Reading:
     audit: Audit
     contents: Contents
     configuration: Configuration
-    places: list[account.Place]
-    filled: dict[int, set[tuple[str, str]]]
+    counted: bytearray  # by inode: 1 for the files of leftovers
 
 
 def audit(
@@ -150,7 +149,7 @@ def audit(
     outcomes = {layer: told.outcomes.get(step, ()) for layer, step in enumerate(steps) if step is not None}
     candidates = _places(library, place, configuration, contents, outcomes)
     filled = {layer: {(item.fill.recipe.id, item.fill.cache.id) for item in found} for layer, found in outcomes.items()}
-    weights = account.weigh(contents, candidates, filled)
+    weights, counted = account.weigh(contents, candidates, filled)
     hidden = _hidden(contents.tree, len(contents.layers))
     layers = tuple(
         Layer(
@@ -197,8 +196,7 @@ def audit(
         ),
         contents,
         configuration,
-        candidates,
-        filled,
+        counted,
     )
 
 

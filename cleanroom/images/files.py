@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import stat
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+from cleanroom.images.image import Readable
 from cleanroom.images.limits import ImageError, Limits
 from cleanroom.images.tar import FILE, LINK, SYMLINK, index
 
@@ -25,7 +25,7 @@ class Files(Protocol):
         """Return the bytes of a file; None when there is no such file."""
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[Readable]:
         """Open a file. Raises ImageError."""
 
     def names(self) -> tuple[str, ...]:
@@ -40,7 +40,7 @@ def read(files: Files, name: str, limits: Limits) -> bytes:
     if size > limits.document:
         raise ImageError(f"{files.name}: {name} has {size:,} bytes; no honest manifest or configuration has so many")
     with files.open(name) as file:
-        return file.read(limits.document)
+        return b"".join(iter(lambda: file.read(limits.document), b""))
 
 
 class FolderFiles:
@@ -61,12 +61,12 @@ class FolderFiles:
         return status.st_size if stat.S_ISREG(status.st_mode) else None
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[Readable]:
         """Open a file. Raises ImageError."""
         if self.size(name) is None:
             raise ImageError(f"{self.name}: {name} is missing")
         try:
-            file = (self._folder / name.lstrip("/")).open("rb")
+            file = (self._folder / name.lstrip("/")).open("rb", buffering=0)
         except OSError as error:
             raise ImageError(f"{self.name}: {name} cannot be read: {error.strerror}") from None
         with file:
@@ -111,35 +111,32 @@ class ArchiveFiles:
         return None if place is None else place[1]
 
     @contextmanager
-    def open(self, name: str) -> Iterator[BinaryIO]:
+    def open(self, name: str) -> Iterator[Readable]:
         """Open a file; one at a time, since they share the archive's. Raises ImageError."""
         place = self._place(name)
         if place is None:
             raise ImageError(f"{self.name}: {name} is missing")
-        yield io.BufferedReader(_Part(self._file, *place), 1 << 16)
+        yield _Part(self._file, *place)
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the files at the top."""
         return tuple(sorted({name.partition("/")[0] for name in (*self._places, *self._links)}))
 
 
-class _Part(io.RawIOBase):
-    """A part of a file."""
+class _Part:
+    """A part of a file, to be read from front to back."""
 
     def __init__(self, file: BinaryIO, start: int, size: int) -> None:
         self._file = file
         self._position = start
         self._end = start + size
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def read(self, count: int) -> bytes:
+        """Return the next bytes, ``count`` at most; none at the end."""
         self._file.seek(self._position)
-        data = self._file.read(min(len(buffer), self._end - self._position))
-        buffer[: len(data)] = data
+        data = self._file.read(min(count, self._end - self._position))
         self._position += len(data)
-        return len(data)
+        return data
 
 
 def _clean(path: str) -> str:

@@ -6,11 +6,16 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, Protocol
 
 from cleanroom.images.limits import ImageError
 
-Progress = Callable[[int], None]  # is told of every so many stored bytes that were read
+
+class Readable(Protocol):
+    """Bytes, from front to back."""
+
+    def read(self, count: int, /) -> bytes:
+        """Return the next bytes, ``count`` at most, perhaps fewer; none at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +24,7 @@ class LayerSource:
 
     name: str  # for messages
     size: int  # stored bytes, 0 if unknown
-    open: Callable[[], AbstractContextManager[BinaryIO]]
+    open: Callable[[], AbstractContextManager[Readable]]
     digest: str = ""  # of what is stored
     diff_id: str = ""  # of what it unpacks to
 

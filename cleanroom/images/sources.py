@@ -84,7 +84,7 @@ def _path(stack: ExitStack, reference: str, path: str, name: str, platform: str,
 @contextmanager
 def _opened(path: str) -> Iterator[BinaryIO]:
     try:
-        file = Path(path).open("rb")  # noqa: SIM115 - so that only what open raises is caught
+        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - so that only what open raises is caught
     except OSError as error:
         raise ImageError(f"{path}: cannot be read: {error.strerror}") from None
     with file:

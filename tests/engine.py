@@ -1,0 +1,97 @@
+"""Build images for real, with Buildah, in a store of their own; and look at what lies in their layers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class BuildError(RuntimeError):
+    """A build that failed; the message ends with what it printed last."""
+
+
+class Buildah:
+    """A store of images below ``folder``, which must not lie in /tmp: Buildah 1.28 empties a mount's target there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._options = ["--root", str(folder / "root"), "--runroot", str(folder / "run")]
+        (folder / "tmp").mkdir(parents=True, exist_ok=True)
+
+    def run(self, *arguments: str, timeout: float = 1200) -> str:
+        """Run one of its commands and return what it prints. Raises BuildError."""
+        done = subprocess.run(
+            ["buildah", *self._options, *arguments],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=timeout,
+            stdin=subprocess.DEVNULL,
+            env={**os.environ, "TMPDIR": str(self.folder / "tmp")},
+        )
+        if done.returncode:
+            tail = "\n".join((done.stdout + done.stderr).splitlines()[-25:])
+            raise BuildError(f"buildah {' '.join(arguments[:2])} exited {done.returncode}\n{tail}")
+        return done.stdout
+
+    def build(self, name: str, dockerfile: str, context: Path) -> None:
+        """Build an image called ``localhost/<name>``, one layer an instruction. Raises BuildError."""
+        file = self.folder / f"{name}.dockerfile"
+        file.write_text(dockerfile)
+        # Only chroot works without rights over cgroups; the OCI format would pass over SHELL.
+        options = ("--isolation", "chroot", "--format", "docker", "--layers", "--force-rm")
+        self.run("bud", *options, "--file", str(file), "--tag", f"localhost/{name}", str(context))
+
+    def push(self, name: str, target: str) -> str:
+        """Write an image to ``target`` (``oci:FOLDER``, ``docker-archive:FILE``) and return that."""
+        self.run("push", f"localhost/{name}", target)
+        return target
+
+    def layers(self, diff_ids: list[str]) -> list[Path]:
+        """Return the folders in which the layers with these digests (hexadecimal, the lowest first) lie unpacked.
+
+        A layer lies there as its ``diff`` of the overlay file system: what it removes is a device 0:0.
+        """
+        known = json.loads((self.folder / "root/overlay-layers/layers.json").read_text())
+        found: list[Path] = []
+        parent = ""
+        for digest in diff_ids:
+            layer = next(
+                item
+                for item in known
+                if item.get("diff-digest") == f"sha256:{digest}" and item.get("parent", "") == parent
+            )
+            parent = layer["id"]
+            found.append(self.folder / "root/overlay" / parent / "diff")
+        return found
+
+
+@contextmanager
+def buildah() -> Iterator[Buildah]:
+    """Make a store that is gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="cleanroom-", dir="/var/tmp"))
+    try:
+        yield Buildah(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def make_debian(target: Path, suite: str = "bookworm") -> None:
+    """Write a small Debian, with apt and nothing else of use, as a root file system archive. Takes about a minute."""
+    subprocess.run(
+        ["mmdebstrap", "--quiet", "--mode=root", "--variant=apt", suite, str(target)],
+        check=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def is_here() -> bool:
+    """Tell whether images can be built: the tools are there, and this is root on Linux."""
+    return bool(shutil.which("buildah") and shutil.which("mmdebstrap")) and os.geteuid() == 0
