@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from cleanroom.exports import Export
     from cleanroom.feeds import Feed
+    from cleanroom.images.sources import Source
     from cleanroom.readers import Reader
     from cleanroom.rules import Rule
 
@@ -47,6 +48,13 @@ def cleanroom_reports() -> Iterable[Feed]:
 def cleanroom_exports() -> Iterable[Export]:
     """Yield the forms of the recipes."""
     from cleanroom.exports import built_in
+
+    return built_in()
+
+
+def cleanroom_images() -> Iterable[Source]:
+    """Yield the places that images come from."""
+    from cleanroom.images.sources import built_in
 
     return built_in()
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from cleanroom.exports import Export
     from cleanroom.feeds import Feed
+    from cleanroom.images.sources import Source
     from cleanroom.readers import Reader
     from cleanroom.rules import Rule
 
@@ -89,6 +90,23 @@ def cleanroom_exports() -> Iterable[Export]:  # type: ignore[empty-body]
     >>> @hookimpl
     ... def cleanroom_exports():
     ...     yield Export("names", "the ids, one a line", render)
+    """
+
+
+@hookspec
+def cleanroom_images() -> Iterable[Source]:  # type: ignore[empty-body]
+    """Yield places that images come from, which ``audit`` asks before its own.
+
+    >>> from cleanroom import hookimpl
+    >>> from cleanroom.images.layout import image
+    >>> from cleanroom.images.files import FolderFiles
+    >>> from cleanroom.images.sources import Source
+    >>> def find(stack, reference, platform, limits):
+    ...     if reference.startswith("shelf:"):
+    ...         return image(FolderFiles(f"/srv/shelf/{reference[6:]}"), reference, limits, platform=platform)
+    >>> @hookimpl
+    ... def cleanroom_images():
+    ...     yield Source("shelf", find)
     """
 
 

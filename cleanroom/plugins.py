@@ -26,6 +26,7 @@ HOOKS = (
     "cleanroom_readers",
     "cleanroom_reports",
     "cleanroom_exports",
+    "cleanroom_images",
     "cleanroom_commands",
 )
 BUILTIN = "built-in"

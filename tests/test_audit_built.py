@@ -19,6 +19,7 @@ import engine
 import pytest
 
 from cleanroom.images.audit import Audit, audit
+from cleanroom.images.limits import ImageError
 from cleanroom.images.sources import open_image
 
 WANTED = bool(os.environ.get("CLEANROOM_BUILD_IMAGES"))
@@ -198,6 +199,19 @@ def test_through_skopeo(built: Built, tmp_path: Path) -> None:
     )
     with open_image(zstd) as image:
         assert leftovers(audit(image).audit) == leftovers(built.audit)
+
+
+@pytest.mark.skipif(not shutil.which("podman"), reason="needs Podman")
+@pytest.mark.parametrize("reference", ["localhost/web", "containers-storage:localhost/web"])
+def test_in_the_store_of_podman(built: Built, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Path(built.archive.partition(":")[2]).parent
+    settings = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/root"\nrunroot = "{store}/run"\n'
+    (tmp_path / "storage.conf").write_text(settings)
+    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
+    with open_image(reference) as image:
+        assert leftovers(audit(image).audit) == leftovers(built.audit)
+    with pytest.raises(ImageError, match="localhost/none"), open_image(reference.replace("web", "none")):
+        pass
 
 
 def leftovers(found: Audit) -> list[tuple[object, ...]]:

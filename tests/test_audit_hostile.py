@@ -7,9 +7,11 @@ import json
 import struct
 import sys
 import tarfile
+import threading
 import zlib
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from images_by_hand import Layout, config, docker_save, gzipped, layer, oci, sha
@@ -329,6 +331,14 @@ def test_histories_that_are_none(tmp_path: Path) -> None:
     ):
         reference = oci(tmp_path / str(index), layers, config(layers, history))
         assert run(reference).waste == 5
+
+
+def test_no_thread_is_left_behind(tmp_path: Path) -> None:
+    before = threading.active_count()
+    noise = Random(1).randbytes(20_000_000)
+    data = layer({"../x": 1}) + noise
+    assert "leads out" in fails(raw(tmp_path, data, lambda data: data))
+    assert threading.active_count() == before
 
 
 def test_checksums_as_old_systems_counted_them(tmp_path: Path) -> None:

@@ -238,6 +238,8 @@ FULL = """
     from cleanroom.dockerfile import parse
     from cleanroom.exports import Export
     from cleanroom.feeds import Feed
+    from cleanroom.images.image import Image
+    from cleanroom.images.sources import Source
     from cleanroom.readers import Reader
     from cleanroom.rules import Rule, finding
 
@@ -272,6 +274,13 @@ FULL = """
         yield Reader("buildfile", "buildfiles", ("*.build",), lambda text: parse(text.replace("BEGIN", "FROM ")))
 
     @cleanroom.hookimpl
+    def cleanroom_images():
+        def find(stack, reference, platform, limits):
+            if reference.startswith("shelf:"):
+                return Image(reference=reference, kind="rootfs", folder=reference[6:])
+        yield Source("shelf", find)
+
+    @cleanroom.hookimpl
     def cleanroom_commands():
         yield hello
 """
@@ -288,6 +297,10 @@ def test_everything_that_a_plugin_can_add_stands_beside_what_ships(site: Site) -
     (site.folder / "x.build").write_text("BEGINdebian:12\nRUN apt-get update\n")
     assert "x.build:2:5" in site.run("check", ".").stdout
     assert "left-behind" in site.run("check", "-", "--reader", "buildfile", stdin="BEGINx\nRUN apt-get update\n").stdout
+    cache = site.folder / "root/root/.cache/pip"
+    cache.mkdir(parents=True)
+    (cache / "x").write_bytes(bytes(50_000))
+    assert "pip.cache     50 kB" in site.run("audit", "shelf:root").stdout
     done = site.run("check", "x.build", "--reader", "dockerfil")
     assert "did you mean 'dockerfile'?" in done.stderr
 

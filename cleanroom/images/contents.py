@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Event, Thread
 
 from cleanroom.images.compression import Stream
 from cleanroom.images.image import Image
@@ -16,6 +19,7 @@ from cleanroom.images.tree import Tree, show
 
 PASSWD, OS_RELEASE = b"etc/passwd", b"etc/os-release"
 _WANTED = (PASSWD, b"/os-release")
+_AHEAD = 8  # pieces, of a MiB at most
 _LARGEST_TEXT = 1 << 20
 _NOT_FILES = (b"proc", b"sys", b"dev")  # of the container one is in: nothing that an image has
 
@@ -82,14 +86,44 @@ def _told(read: Callable[[int], bytes], progress: Callable[[int], None] | None) 
     return reading
 
 
+def _ahead(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
+    """Yield the pieces of a stream, read, hashed and unpacked by a thread of its own while the caller looks at them."""
+    ready: Queue[bytes | BaseException | None] = Queue(_AHEAD)
+    is_over = Event()
+
+    def run() -> None:
+        try:
+            for piece in pieces:
+                ready.put(piece)
+                if is_over.is_set():
+                    return
+            ready.put(None)
+        except BaseException as error:  # to be raised where it is waited for
+            ready.put(error)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while (piece := ready.get()) is not None:
+            if isinstance(piece, BaseException):
+                raise piece
+            yield piece
+    finally:
+        is_over.set()
+        while thread.is_alive():  # it may wait for room
+            with suppress(Empty):
+                ready.get(timeout=0.01)
+
+
 def _layer(tree: Tree, texts: dict[int, bytes], stream: Stream) -> LayerContents:
     tree.begin(stream.name)
     first = len(tree.sizes)
     add = tree.add
-    for member in members(stream, stream.name, _WANTED):
-        add(member)
-        if member.content is not None:
-            texts[len(tree.sizes) - 1] = member.content
+    with closing(_ahead(stream)) as pieces:
+        for member in members(pieces, stream.name, _WANTED):
+            add(member)
+            if member.content is not None:
+                texts[len(tree.sizes) - 1] = member.content
     tree.finish()
     return LayerContents(
         stream.unpacked,

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,8 @@ from cleanroom.images.files import ArchiveFiles, FolderFiles
 from cleanroom.images.image import Image, LayerSource
 from cleanroom.images.limits import DEFAULT, ImageError, Limits
 from cleanroom.images.tar import members
+from cleanroom.plugins import Registry
+from cleanroom.records import dataclass
 
 # Transports whose images lie in files, as skopeo has them: oci:FOLDER[:NAME], docker-archive:FILE[:NAME].
 _FILES = ("oci", "oci-archive", "docker-archive", "dir")
@@ -29,27 +31,47 @@ _IMAGE_MEMBER = re.compile(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A place that images come from.
+
+    ``find`` gets what the person wrote, the platform asked for and the limits; it returns None when that is none of
+    its references. What it opens or makes for the time of reading goes onto the stack. Raises ImageError.
+    """
+
+    name: str
+    find: Callable[[ExitStack, str, str, Limits], Image | None]
+
+
 @contextmanager
 def open_image(reference: str, *, platform: str = "", limits: Limits = DEFAULT) -> Iterator[Image]:
     """Find the image that a person means, ready to be read while the context lasts. Raises ImageError.
 
     ``reference`` is a file or folder, such a one behind ``oci:``, ``oci-archive:``, ``docker-archive:`` or ``dir:``
     (then with ``:NAME`` behind it, where it holds several images), a reference that skopeo knows (``docker://…``), or
-    the name of an image that Docker or Podman has.
+    the name of an image that Docker or Podman has. What plugins know is asked before these.
     """
     with ExitStack() as stack:
-        transport, _, rest = reference.partition(":")
-        if Path(reference).exists():
-            yield _path(stack, reference, reference, "", platform, limits)
-        elif transport in _FILES:
-            path, name = _split(rest)
-            yield _path(stack, reference, path, name, platform, limits)
-        elif transport in _SKOPEO and (transport != "docker" or rest.startswith("//")):
-            yield _skopeo(stack, reference, platform, limits)
-        elif re.match(r"[./~]|.*\.(tar|tgz|gz|zst|xz)$", reference):
-            raise ImageError(f"{reference}: there is no such file")
+        own = {source.name for source in built_in()}
+        for source in sorted(SOURCES.values(), key=lambda source: source.name in own):
+            image = source.find(stack, reference, platform, limits)
+            if image is not None:
+                break
         else:
-            yield _saved(stack, reference, platform, limits)
+            raise ImageError(f"{reference}: is neither a file nor the name of an image")
+        yield image
+
+
+def _file(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image | None:
+    if Path(reference).exists():
+        return _path(stack, reference, reference, "", platform, limits)
+    transport, _, rest = reference.partition(":")
+    if transport in _FILES:
+        path, name = _split(rest)
+        return _path(stack, reference, path, name, platform, limits)
+    if re.match(r"[./~]|.*\.(tar|tgz|gz|zst|xz)$", reference):
+        raise ImageError(f"{reference}: there is no such file")
+    return None
 
 
 def _split(rest: str) -> tuple[str, str]:
@@ -118,7 +140,10 @@ def _folder(stack: ExitStack) -> str:
     return stack.enter_context(tempfile.TemporaryDirectory(prefix="cleanroom-"))
 
 
-def _skopeo(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image:
+def _skopeo(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image | None:
+    transport, _, rest = reference.partition(":")
+    if transport not in _SKOPEO or (transport == "docker" and not rest.startswith("//")):
+        return None
     skopeo = shutil.which("skopeo")
     if skopeo is None:
         raise ImageError(
@@ -139,21 +164,21 @@ def _platform_parts(platform: str) -> list[str]:
     return (platform if "/" in platform else f"linux/{platform}").split("/")
 
 
-def _saved(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image:
-    if reference.startswith("-") or not re.fullmatch(r"[\w][\w./:@-]*", reference):
-        raise ImageError(f"{reference}: is neither a file nor the name of an image")
+def _saved(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image | None:
+    if not re.fullmatch(r"[\w][\w./:@-]*", reference):
+        return None
     tools = [tool for tool in ("docker", "podman") if shutil.which(tool)]
     complaints = []
     for tool in tools:
         target = f"{_folder(stack)}/image.tar"
         try:
-            _run([tool, "save", "--output", target, reference], reference)
+            _run([tool, "save", "--output", target, reference], "")
         except ImageError as error:
             complaints.append(str(error))
             continue
         return _path(stack, reference, target, "", platform, limits)
     if complaints:
-        raise ImageError("; ".join(complaints))
+        raise ImageError(f"{reference}: {'; '.join(complaints)}")
     raise ImageError(
         f"{reference}: there is no such file or folder, and neither docker nor podman is here to have an image of this "
         "name; for one in a registry, write docker://NAME"
@@ -161,10 +186,26 @@ def _saved(stack: ExitStack, reference: str, platform: str, limits: Limits) -> I
 
 
 def _run(command: list[str], reference: str) -> None:
+    name = Path(command[0]).name
+    prefix = f"{reference}: {name}" if reference else name
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False, stdin=subprocess.DEVNULL
+        )
     except OSError as error:
-        raise ImageError(f"{reference}: {Path(command[0]).name} cannot be run: {error.strerror}") from None
+        raise ImageError(f"{prefix} cannot be run: {error.strerror}") from None
     if done.returncode:
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        raise ImageError(f"{reference}: {Path(command[0]).name} says: {said[-1] if said else done.returncode}")
+        said = (done.stderr.strip() or done.stdout.strip()).splitlines() or [f"nothing, and exits {done.returncode}"]
+        logged = re.search(r'\bmsg="((?:[^"\\]|\\.)*)"', said[-1])  # as skopeo writes its errors
+        complaint = logged[1].replace('\\"', '"') if logged else said[-1].removeprefix("Error: ")
+        raise ImageError(f"{prefix} says: {complaint}")
+
+
+def built_in() -> Iterator[Source]:
+    """Yield what ships, in the order in which it is asked."""
+    yield Source("files", _file)
+    yield Source("skopeo", _skopeo)
+    yield Source("stores", _saved)
+
+
+SOURCES: Mapping[str, Source] = Registry("cleanroom_images", Source)
