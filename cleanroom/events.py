@@ -388,11 +388,12 @@ class Walker:
         if done:
             return True
         left: shell.Node = first
+        last: shell.Node = first
         condition: Guards = guards  # under which the left side succeeds
         for link in reversed(chain):
-            test = self.is_test(left)
+            test = self.is_test(last)
             if link.operator == "&&":
-                holds = condition | {(self.key(left), True)} if test else condition
+                holds = condition | {(self.key(last), True)} if test else condition
                 done = self.walk(link.second, holds)
                 condition = holds
                 left = link.second if not test else link
@@ -402,6 +403,7 @@ class Walker:
                 self.walk(link.second, guards | {(self.key(left), False)})
                 condition = guards
                 left = link
+            last = link.second
         return False
 
     def key(self, node: shell.Node) -> str:

@@ -95,7 +95,7 @@ def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy
     gone = [item for item in left if item.fill.cache.id in remedy.caches]
     if remedy.kind == "mount":
         _check_hidden(outcome, remedy)
-    _provide(site, plan, gone, remedy)
+    provide(site, plan, gone, remedy)
     if drop and outcome.early is not None and remedy.kind == "clean":
         _drop_early(site, outcome, plan)
     if drop and outcome.late is not None:
@@ -121,7 +121,7 @@ _SOURCES = re.compile(
 _WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
-def _provide(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None:
+def provide(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None:
     """Add to ``plan`` what lets later RUNs do without the caches that are gone. Raises DeclinedError."""
     ledger = site.ledger
     for outcome in gone:
@@ -256,9 +256,13 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
             for pattern in event.patterns
         ):
             return
-    source = site.ledger.source
-    start = source.line_start(instruction.line)
+    plan.edits.append(without_instruction(Site(site.ledger, layer)))
+    plan.title += f", and drop the RUN on line {instruction.line}, which frees nothing"
+
+
+def without_instruction(site: Site) -> Edit:
+    """Return the edit that takes a RUN away, with its line end."""
+    source, instruction = site.ledger.source, site.layer.instruction
     number = instruction.end_line
     end = source.line_start(number + 1) if number < len(source) else len(site.text)
-    plan.edits.append(Edit(Span(start, end), ""))
-    plan.title += f", and drop the RUN on line {instruction.line}, which frees nothing"
+    return Edit(Span(source.line_start(instruction.line), end), "")

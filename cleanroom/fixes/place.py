@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cleanroom import shell
-from cleanroom.events import Event, Remove
+from cleanroom.events import Event, Fill, Need
 from cleanroom.fixes.script import Place, Script
 from cleanroom.ledger import Layer, Ledger
 
@@ -91,13 +91,14 @@ class Site:
             raise DeclinedError("the command does not stand in the text of this RUN")
         return place
 
-    def last_use(self, recipe: str) -> Place:
-        """Return the last link with a command of a manager. Raises DeclinedError."""
-        return max(
+    def uses(self, recipe: str, caches: tuple[str, ...]) -> tuple[Place, Place]:
+        """Return the first and the last link that fill, or need, one of a manager's caches. Raises DeclinedError."""
+        places = [
             self.place(event)
             for event in self.layer.events
-            if not isinstance(event, Remove) and event.recipe.id == recipe
-        )
+            if isinstance(event, (Fill, Need)) and event.recipe.id == recipe and event.cache.id in caches
+        ]
+        return min(places), max(places)
 
     def is_root(self) -> bool | None:
         """Tell whether root runs the RUN; None when that is not known, since the base image may have its own user."""

@@ -116,7 +116,7 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     recipe = left[0].fill.recipe
     cleaning = read_cleaning(remedy.run, recipe)
     script = site.script()
-    after = site.last_use(recipe.id)
+    first, after = site.uses(recipe.id, remedy.caches)
     plan = Plan("", [], cleaning.why)
     fills = [outcome.fill for outcome in left if outcome.fill.cache.id in remedy.caches]
     prefix = _sudo(site, remedy, fills, plan)
@@ -125,7 +125,7 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     _check_operands(site, operands, fills, only=not cleaning.own)
     if cleaning.own and not cleaning.why:
         _check_own(site, fills)
-    if cleaning.paths and not prefix and (found := script.removal(after)):
+    if cleaning.paths and not prefix and (found := script.removal(after, first)):
         place, removal = found
         present = {word.raw for word in removal.words}
         missing = [path for path in operands if path not in present]
@@ -135,7 +135,7 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
             plan.title = f"add {' '.join(missing)} to the rm on line {line}"
             return plan
         del place
-    spots = script.spots(after, near=cleaning.own)
+    spots = script.spots(after, first, near=cleaning.own)
     if not spots:
         raise DeclinedError(_why_no_spot(site, after))
     spot = spots[0]
@@ -150,6 +150,8 @@ def _why_no_spot(site: Site, after: Place) -> str:
     script = site.script()
     if script.statements[after.statement].terminator == "&":
         return "the command runs in the background: nothing tells when it is done"
+    if script.spots(after, after):
+        return "a test in between may keep what follows from running"
     if script.sets_errexit:
         return "with set -e, a command joined to this one would change what happens when it fails"
     return "the shell ends with this command: nothing can follow it"
@@ -481,6 +483,10 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
             for event in layer.events
             if isinstance(event, Fill) and any(below(path, place) for path in event.paths)
         ]
+        for fill in covered:
+            file = fill.cache.kept_out_by_file
+            if fill.prevented not in ("", "?") and (fill.prevented != file or file in layer.base.files):
+                raise DeclinedError(f"{fill.prevented} would keep the mount on {place} empty")
         for event in layer.events:
             if isinstance(event, (Clean, Remove)) and any(empties(event, fill) for fill in covered):
                 raise DeclinedError("the RUN empties the cache by itself, which would empty the mount")

@@ -175,10 +175,10 @@ class Script:
 
     # -- where a command can join --------------------------------------------------------------------------------
 
-    def spots(self, after: Place, *, near: bool = False) -> list[Spot]:
-        """Return where a command can join behind ``after`` so that it runs when all goes well, the last place first.
+    def spots(self, after: Place, since: Place, *, near: bool = False) -> list[Spot]:
+        """Return where a command can join behind ``after`` so that it runs whenever the link at ``since`` did.
 
-        With ``near``, the first place first; else those first that join as the author does.
+        The last place comes first, with ``near`` the first one; before both, those that join as the author does.
         """
         places = [
             Place(number, index)
@@ -189,7 +189,7 @@ class Script:
         if not near:
             places.reverse()
         found = [Spot(place, joiner) for place in places if (joiner := self._joiner(place))]
-        found = [spot for spot in found if not self._is_guarded(after, spot.place)]
+        found = [spot for spot in found if not self._is_guarded(since, spot.place)]
         if not near and len(self.statements) > 1:
             found.sort(key=lambda spot: spot.joiner != ";")
         if self.document:
@@ -204,9 +204,9 @@ class Script:
             for node in _walk(link.node)
         )
 
-    def _is_guarded(self, after: Place, place: Place) -> bool:
+    def _is_guarded(self, since: Place, place: Place) -> bool:
         """Tell whether a test stands in the chain before what is joined at ``place``, so that it may not run."""
-        first = after.link + 1 if place.statement == after.statement else 0
+        first = since.link + 1 if place.statement == since.statement else 0
         links = self.statements[place.statement].links[first : place.link + 1]
         return any(_is_test(link.node) for link in links)
 
@@ -407,14 +407,27 @@ class Script:
             at = self.text.rfind("\n", 0, offset)
         return "\r\n" if at > 0 and self.text[at - 1] == "\r" else "\n"
 
+    def joint(self, style: str, comments: Sequence[str]) -> str:
+        """Return what joins the script of another RUN behind this one, with the comments that stood between them."""
+        end = self.statements[-1].links[-1].span.end
+        feed = self._line_feed(end)
+        gap = self.style() or style
+        head, _, indent = gap.rpartition("\n")
+        leading = "&&" in indent
+        indent = re.match(r"[ \t]*", indent)[0] or "    "  # type: ignore[index]
+        between = "".join(f"{indent}{comment.strip()}{feed}" for comment in comments)
+        if leading or not head:
+            return self._align(end, f" {self.escape}{feed}") + f"{between}{indent}&& "
+        return self._align(end, f" && {self.escape}{feed}") + f"{between}{indent}"
+
     def style(self) -> str:
         """Return the gap between two commands that this script has, if it is broken over lines."""
         return next((gap for operator, _, gap in self._gaps() if operator == "&&" and "\n" in gap), "")
 
     # -- an rm that is there -------------------------------------------------------------------------------------
 
-    def removal(self, after: Place) -> tuple[Place, shell.Command] | None:
-        """Return the last ``rm -rf`` behind ``after`` that always runs, to which a path can be added."""
+    def removal(self, after: Place, since: Place) -> tuple[Place, shell.Command] | None:
+        """Return the last ``rm -rf`` behind ``after`` that runs whenever ``since`` did: a path can be added to it."""
         for number in range(len(self.statements) - 1, after.statement - 1, -1):
             statement = self.statements[number]
             if statement.terminator == "&":
@@ -424,7 +437,9 @@ class Script:
                 link = statement.links[index]
                 if place <= after:
                     return None
-                if not self._leaves_before(place) and not self.is_conditional(place) and _is_removal(link.node):
+                if self._leaves_before(place) or self.is_conditional(place) or self._is_guarded(since, place):
+                    continue
+                if _is_removal(link.node):
                     assert isinstance(link.node, shell.Command)
                     return place, link.node
         return None

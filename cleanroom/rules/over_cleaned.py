@@ -28,7 +28,9 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                     continue
                 for recipe in used.values():
                     for keep in recipe.keep:
-                        if _removes(event, keep) and _needed(keep, recipe, event, stage.layers[position:]):
+                        if any(
+                            removes(pattern, keep, recursive=event.recursive) for pattern in event.patterns
+                        ) and _needed(keep, recipe, event, stage.layers[position:]):
                             yield finding(
                                 ledger,
                                 layer,
@@ -89,16 +91,14 @@ def _means_it(event: Remove, made: Made) -> bool:
     )
 
 
-def _removes(event: Remove, keep: Keep) -> bool:
-    for pattern in event.patterns:
-        if UNKNOWN in pattern or not pattern.strip("/"):
-            continue
-        parts = [part for part in pattern.split("/") if part]
-        if keep.folder and len(parts) > len(keep.path.strip("/").split("/")):
-            continue
-        if covers(pattern, keep.path) is True and (event.recursive or pattern == keep.path):
-            return True
-    return False
+def removes(pattern: str, keep: Keep, *, recursive: bool) -> bool:
+    """Tell whether removing ``pattern`` takes away what must be kept."""
+    if UNKNOWN in pattern or not pattern.strip("/"):
+        return False
+    parts = [part for part in pattern.split("/") if part]
+    if keep.folder and len(parts) > len(keep.path.strip("/").split("/")):
+        return False
+    return covers(pattern, keep.path) is True and (recursive or pattern == keep.path)
 
 
 def _needed(keep: Keep, recipe: Recipe, removal: Remove, layers: list[Layer]) -> bool:
