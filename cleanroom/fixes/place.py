@@ -47,17 +47,9 @@ class Site:
         if len(self.layer.scripts) != 1:
             raise DeclinedError("another program than a shell reads this RUN")
         mapped = self.layer.scripts[0]
-        document = bool(instruction.heredocs) and mapped is instruction.heredocs[0].body
-        argv = self.shell()
+        document = self._is_document()
+        argv = self.interpreter()
         errexit = _started_with_e(argv)
-        if document:
-            flags = instruction.arguments.text.partition("\n")[0].split()[1:]
-            first_line = mapped.text.partition("\n")[0]
-            if first_line.startswith("#!"):
-                flags = first_line[2:].split()
-            if flags:
-                argv = [word for word in flags if not word.endswith("/env") and word != "-S"]
-                errexit = _started_with_e(argv)
         self.zsh = any(word.rpartition("/")[2] == "zsh" for word in argv)
         try:
             self._script = Script(self.text, mapped, document=document, escape=instruction.escape, errexit=errexit)
@@ -66,6 +58,22 @@ class Site:
         if not self._script.statements:
             raise DeclinedError("the RUN has no command")
         return self._script
+
+    def _is_document(self) -> bool:
+        """Tell whether the script is the body of a here-document."""
+        heredocs = self.layer.instruction.heredocs
+        return bool(heredocs) and self.layer.scripts[0] is heredocs[0].body
+
+    def interpreter(self) -> list[str]:
+        """Return the command line of what reads the script: the shell, or what a here-document names instead."""
+        argv = self.shell()
+        if not self._is_document():
+            return argv
+        words = self.layer.instruction.arguments.text.partition("\n")[0].split()[1:]
+        first_line = self.layer.scripts[0].text.partition("\n")[0]
+        if first_line.startswith("#!"):
+            words = first_line[2:].split()
+        return [word for word in words if not word.endswith("/env") and word != "-S"] or argv
 
     def shell(self) -> list[str]:
         """Return the command line of the shell in force. Raises DeclinedError when we cannot write for it."""
