@@ -41,6 +41,7 @@ class Layer:
     base: Base
     scripts: tuple[MappedText, ...] = ()  # those the RUN hands to a shell; none in exec form
     uid: str = ""  # the number of the user; empty when it is not known
+    state: State | None = None  # what holds at its end, where it fills a cache
 
     def mount(self, paths: Iterable[str]) -> Mount | None:
         """Return the mount that keeps one of ``paths`` out of the layer."""
@@ -311,6 +312,7 @@ class _Build:
             state.base,
             scripts,
             state.uid(),
+            state.copy() if any(isinstance(event, Fill) for event in walker.events) else None,
         )
 
     def start(self, instruction: Instruction, state: State) -> set[tuple[str, str]]:

@@ -317,7 +317,7 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
         ):
             raise DeclinedError("one of the two RUNs is more than commands joined by &&")
         for link in links:
-            if not isinstance(link.node, shell.Command) or not link.node.words or link.node.assignments:
+            if not isinstance(link.node, shell.Command) or not link.node.words:
                 raise DeclinedError("one of the two RUNs is more than plain commands")
             if link.node.words[0].literal is None or link.node.words[0].literal in _LASTING:
                 raise DeclinedError(f"{link.node.words[0].raw} would change what comes after it")

@@ -6,11 +6,11 @@ import re
 
 from cleanroom import shell
 from cleanroom.dockerfile import assignments
-from cleanroom.events import Clean, Fill, Remove
+from cleanroom.events import Clean, Fill, Remove, Walker
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.script import Place
 from cleanroom.ledger import Outcome, empties
-from cleanroom.paths import UNKNOWN, below, covers
+from cleanroom.paths import UNKNOWN, below
 from cleanroom.recipe import Recipe, Remedy
 from cleanroom.records import dataclass
 from cleanroom.text import Edit, MappedText, Span
@@ -122,7 +122,8 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     prefix = _sudo(site, remedy, fills, plan)
     commands = [_written(site, words, recipe, fills, prefix) for words in cleaning.commands]
     operands = [word for words in commands if "rm" in words[:2] for word in words[1:] if word[:1] in "/~"]
-    _check_operands(site, operands, fills, only=not cleaning.own)
+    _check_operands(site, operands)
+    _check_reach(site, [" ".join(words) for words in commands], fills)
     if cleaning.own and not cleaning.why:
         _check_own(site, fills)
     if cleaning.paths and not prefix and (found := script.removal(after, first)):
@@ -226,8 +227,21 @@ def _program(site: Site, name: str, recipe: Recipe, fills: list[Fill]) -> str:
     raise DeclinedError(f"it is not known whether there is a program {name} here")
 
 
-def _check_operands(site: Site, operands: list[str], fills: list[Fill], *, only: bool) -> None:
-    """Raise DeclinedError when an ``rm`` would not reach what is left, or could fail."""
+def _check_reach(site: Site, texts: list[str], fills: list[Fill]) -> None:
+    """Raise DeclinedError when a clean-up, run at the end of the layer, would not empty what is left."""
+    state = site.layer.state
+    if state is None:
+        return
+    walker = Walker(site.ledger.library, state.copy(), lambda _: None, lambda *_: None)
+    walker.run(MappedText([(" && ".join(texts), 0)]))
+    for fill in fills:
+        if not any(isinstance(event, (Clean, Remove)) and empties(event, fill) for event in walker.events):
+            shown = fill.paths[0].replace(UNKNOWN, "…") if fill.paths else "where is not known"
+            raise DeclinedError(f"the cache lies elsewhere here: {shown}")
+
+
+def _check_operands(site: Site, operands: list[str]) -> None:
+    """Raise DeclinedError when an ``rm`` could fail, or remove something else."""
     script = site.script()
     layer = site.layer
     raw = script.mapped.text
@@ -239,14 +253,6 @@ def _check_operands(site: Site, operands: list[str], fills: list[Fill], *, only:
     homes = [operand for operand in operands if operand.startswith("~")]
     if homes and re.search(r"\bHOME=|\bunset\s+HOME", raw):
         raise DeclinedError("the script changes HOME")
-    for fill in fills:
-        if not only or not operands:
-            continue
-        resolved = [layer.home + operand[1:] if operand.startswith("~") else operand for operand in operands]
-        for path in fill.paths:
-            if not any(covers(operand, path) for operand in resolved):
-                shown = path.replace(UNKNOWN, "…")
-                raise DeclinedError(f"the cache lies elsewhere here: {shown}")
     for mount in layer.mounts:
         for operand in operands:
             path = (layer.home + operand[1:] if operand.startswith("~") else operand).removesuffix("/*")
