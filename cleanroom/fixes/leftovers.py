@@ -96,6 +96,9 @@ def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy
     if remedy.kind == "mount":
         _check_hidden(outcome, remedy)
     provide(site, plan, gone, remedy)
+    line = needs.fetches_for(ledger, outcome.fill, outcome.layer) if remedy.kind != "prevent" else None
+    if line is not None and not plan.why:
+        plan.why = f"line {line} uses what this fetches ahead, and would fetch it again"
     if drop and outcome.early is not None and remedy.kind == "clean":
         _drop_early(site, outcome, plan)
     if drop and outcome.late is not None:

@@ -91,20 +91,51 @@ def unseen(ledger: Ledger, layer: Layer) -> int | None:
     return None
 
 
-_OFFLINE = re.compile(r"(?<![\w-])(?:--(?:prefer-)?offline|--no-index|--no-network|--frozen-offline)\b")
+_OFFLINE = re.compile(
+    r"(?<![\w-])--(?:prefer-)?offline\b|--no-index\b|--no-network\b|--network=none\b|GOPROXY=[\"']?off\b"
+    r"|\w*OFFLINE\w*[= ]|\bmvnw?\b[^&;|]*\s-\w*o\b|\bcargo\b[^&;|]*\s--frozen(?![\w-])",
+    re.IGNORECASE,
+)
 
 
 def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
-    """Return the line of a later command of the same manager that is told to work from its cache alone."""
+    """Return the line of a later use of the same manager that is told to work from its cache alone."""
     text = ledger.dockerfile.text
+    for layers in followers(ledger, layer):
+        users = [
+            other
+            for other in layers
+            if any(
+                isinstance(event, (Fill, Other, Need)) and event.recipe.id == fill.recipe.id for event in other.events
+            )
+        ]
+        instructions = [other.instruction for other in users]
+        if users:
+            stages = {other.stage for other in users} | {layer.stage}
+            instructions += [
+                instruction
+                for index in stages
+                for instruction in ledger.stages[index].stage.instructions
+                if instruction.keyword == "ENV" and instruction.span.start > layer.instruction.span.start
+            ]
+        for instruction in instructions:
+            if _OFFLINE.search(text[instruction.span.start : instruction.span.end]):
+                return instruction.line
+    return None
+
+
+# Verbs that do nothing but fill the cache, for a command that is to come.
+_FETCHERS = re.compile(r"fetch|download|prefetch|mod|get|dependency:.*|dependencies|resolve|restore|update-deps")
+
+
+def fetches_for(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
+    """Return the line of a later command that uses what a command of ``layer`` fetched ahead."""
+    if not _FETCHERS.fullmatch(fill.verb):
+        return None
     for layers in followers(ledger, layer):
         for other in layers:
             for event in other.events:
-                if (
-                    isinstance(event, (Fill, Other, Need))
-                    and event.recipe.id == fill.recipe.id
-                    and _OFFLINE.search(text[event.span.start : event.span.end])
-                ):
+                if isinstance(event, Fill) and event.recipe.id == fill.recipe.id and set(event.paths) & set(fill.paths):
                     return ledger.source.position(event.span.start)[0]
     return None
 

@@ -392,10 +392,11 @@ def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         for other in stage.layers
     ):
         raise DeclinedError(f"a RUN has its own {remedy.variable}")
+    stages = {item.stage.index for item in ledger.chain(layer.stage)}
     first = next(
         outcome.layer
         for outcome in ledger.outcomes
-        if outcome.layer.stage == layer.stage
+        if outcome.layer.stage in stages
         and outcome.layer.instruction.onbuild == layer.instruction.onbuild
         and outcome.state == "left"
         and outcome.fill.recipe.id == recipe
