@@ -244,12 +244,10 @@ class Script:
         return "&&" if by_and else ";" if by_semicolon else ""
 
     def _leaves_before(self, place: Place) -> bool:
-        """Tell whether the shell has always left before ``place``."""
+        """Tell whether the shell has left before ``place`` if all goes well."""
         for number, statement in enumerate(self.statements[: place.statement + 1]):
             links = statement.links if number < place.statement else statement.links[: place.link]
-            if links and _leaves(links[0].node) and statement.terminator != "&":
-                return True
-            if number == place.statement and any(link.operator == "&&" and _leaves(link.node) for link in links):
+            if statement.terminator != "&" and any(link.operator != "||" and _leaves(link.node) for link in links):
                 return True
         return False
 
@@ -564,13 +562,13 @@ def _substituted(command: shell.Command) -> Iterator[shell.Sequence]:
 
 
 def _leaves(node: shell.Node) -> bool:
-    """Tell whether the shell, having reached ``node``, does not go on behind it."""
+    """Tell whether the shell, having reached ``node``, does not go on behind it if all goes well."""
     if isinstance(node, shell.Command):
         if len(node.words) == 1 and node.words[0].literal == "exec":
             return False  # redirects of its own
         return bool(node.words) and node.words[0].literal in ("exit", "exec", "return")
     if isinstance(node, shell.AndOr):
-        return _leaves(node.first)
+        return _leaves(node.first) or (node.operator == "&&" and _leaves(node.second))
     if isinstance(node, shell.Sequence):
         return any(_leaves(item.node) and item.terminator != "&" for item in node.items)
     if isinstance(node, shell.Group):
