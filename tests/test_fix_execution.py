@@ -214,7 +214,10 @@ def dockerfiles(draw: st.DrawFn) -> str:
 
 
 @settings(
-    max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], print_blob=True
+    max_examples=120,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    print_blob=True,
 )
 @given(text=dockerfiles(), prefer=st.sampled_from(["", "clean"]))
 def test_runs_grown_from_pieces(sandbox: Sandbox, text: str, prefer: str) -> None:
