@@ -408,6 +408,8 @@ def unquoted(word: Word, script: MappedText) -> MappedText:
 MAX_DEPTH = 100
 # What the grammar does not look into gets a reader of its own.
 MAX_READERS = 5_000
+# How often a text is read anew with what the last time showed to be misread.
+MAX_READS = 4
 
 # Kinds of nodes: what stands for itself in a pipeline, by what its own reader is.
 _DECLARATIONS = frozenset({"declaration_command", "unset_command"})
@@ -459,7 +461,7 @@ _ESCAPE = re.compile(r"\\(?:\r?\n|(.))", re.DOTALL)
 _QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
 _DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
 _BACKTICK_ESCAPE = re.compile(r"\\[`\\$]")
-_TIME = re.compile(r"time(?:[ \t]+(?:-p|--))*(?=[ \t])")
+_TIME = re.compile(r"time(?:[ \t]+(?:-p|--|time(?=[ \t])))*(?=[ \t])")
 # What the grammar misses: a ``;`` between ``)`` and ``done``, one in ``for x do``, an end of a line of assignments, and
 # a word that is a dash.
 _JOINT = re.compile(r"(?<=[)}])[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
@@ -518,7 +520,7 @@ class _Reader:
         self._masked = mask(self._text, embedded=self._is_embedded)
         joined = False
         depth = self._depth
-        for _ in range(8):
+        for _ in range(MAX_READS):
             self._depth = depth
             self._used.clear()
             self._found.clear()
@@ -540,7 +542,7 @@ class _Reader:
                 return sequence
             self._mask_prefixes()
             self._mask_line_ends()
-        raise UnreadableError("too many of ! and time", 0)
+        raise UnreadableError("it takes too long to read", 0)
 
     def _check_masks(self) -> None:
         """Make sure that nothing that was masked went unread: the tree could not be trusted."""
