@@ -325,7 +325,7 @@ def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "<svg" in page
     assert "src=" not in page
     text = (out / "report.md").read_text()
-    assert "| apt.lists | 2 | 1 | 1 | 0 |" in text
+    assert "| apt.lists | 2 | 1 | 1 | 0 | 0 |" in text
     assert "rm -rf /var/lib/apt/lists/*" in text
 
 

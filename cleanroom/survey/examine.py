@@ -62,6 +62,8 @@ OUTCOMES = {
     "clean": "emptied in the same layer",
     "prevented": "told not to keep it",
     "mounted": "in a cache or tmpfs mount",
+    "there": "nothing new: an earlier layer holds it all",
+    "used": "read by what the container starts",
     "unknown": "not to be known from the file",
 }
 FINDINGS = pa.schema(

@@ -44,12 +44,13 @@ GROUP BY state ORDER BY contents DESC""",
   count(*) FILTER (outcome = 'left') AS "left", count(*) FILTER (outcome = 'late') AS late,
   count(*) FILTER (outcome = 'early') AS early, count(*) FILTER (outcome = 'clean') AS clean,
   count(*) FILTER (outcome = 'prevented') AS prevented, count(*) FILTER (outcome = 'mounted') AS mounted,
-  count(*) FILTER (outcome = 'unknown') AS unknown,
+  count(*) FILTER (outcome IN ('there', 'used')) AS needed, count(*) FILTER (outcome = 'unknown') AS unknown,
   round(100.0 * count(*) FILTER ({_LEFT}) / count(*), 1) AS "left in all, %"
 FROM installs WHERE ships GROUP BY ALL ORDER BY fills DESC, cache""",
         "A row for each cache that a command in a layer that ships fills. *left*: nothing empties it; *late*: a later "
         "layer does, and the bytes stay; *early*: emptied, then filled again; *prevented*: an option, a variable or a "
-        "file of the base image keeps it away.",
+        "file of the base image keeps it away; *needed*: the container reads it at its start, or an earlier layer has "
+        "it all.",
         "shares",
     ),
     Question(
@@ -241,6 +242,7 @@ _COLOURS = {
     "late": "#e67e22",
     "early": "#f1c40f",
     "unknown": "#95a5a6",
+    "needed": "#5d6d7e",
     "clean": "#27ae60",
     "prevented": "#2e86c1",
     "mounted": "#8e44ad",
@@ -268,7 +270,7 @@ def _chart(answer: Answer) -> str:
                 start = [a + b for a, b in zip(start, shares, strict=True)]
             axes.set_xlabel("% of fills")
             axes.set_xlim(0, 100)
-            axes.legend(ncols=7, loc="lower center", bbox_to_anchor=(0.45, 1.0), frameon=False, fontsize=8)
+            axes.legend(ncols=8, loc="lower center", bbox_to_anchor=(0.45, 1.0), frameon=False, fontsize=8)
         else:
             axes.barh(labels, [row[3] / 1e9 for row in rows], color="#c0392b", height=0.75)
             axes.set_xlabel("GB in all (estimate)")
