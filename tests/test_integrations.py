@@ -1,0 +1,126 @@
+"""The files by which other tools run cleanroom: they are well-formed and call what there is."""
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import yaml
+
+import cleanroom
+from cleanroom.cli import cli
+from cleanroom.discover import is_dockerfile
+from cleanroom.feeds import FEEDS
+
+ROOT = Path(__file__).parent.parent
+ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
+HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
+HEADER, JOBS = yaml.safe_load_all((ROOT / "templates" / "cleanroom.yml").read_text())
+
+
+def with_inputs(text: str) -> str:
+    """Return text of the GitLab template with the defaults of its inputs, as GitLab puts them in."""
+    inputs = HEADER["spec"]["inputs"]
+    return re.sub(r"\$\[\[ inputs\.([\w-]+) \]\]", lambda match: str(inputs[match[1]]["default"]), text)
+
+
+def assert_runs(words: list[str]) -> None:
+    """Fail unless cleanroom has this command and these options, and each format is one."""
+    assert words[0] == "cleanroom"
+    command = cli.get_command(click.Context(cli), words[1])
+    assert command is not None, f"no command {words[1]}"
+    # Raises UsageError for an option that is not there, and for a value that it does not take.
+    command.make_context(words[1], [*words[2:], "Dockerfile"])
+
+
+@pytest.mark.parametrize("identifier", ["cleanroom-check", "cleanroom-fix"])
+def test_a_hook_runs_a_command_on_the_files_that_check_finds(identifier: str) -> None:
+    hook = HOOKS[identifier]
+    assert hook["language"] == "python"
+    assert_runs(shlex.split(hook["entry"]))
+    for name in (
+        "Dockerfile",
+        "Containerfile",
+        "Dockerfile.dev",
+        "Containerfile.dev",
+        "app.Dockerfile",
+        "a.Containerfile",
+        "Dockerfile_old",
+        "README.md",
+        "MyDockerfile",
+    ):
+        assert bool(re.search(hook["files"], f"some/folder/{name}")) is is_dockerfile(name), name
+
+
+def step(name: str) -> dict[str, Any]:
+    return next(step for step in ACTION["runs"]["steps"] if step.get("name") == name)
+
+
+def test_the_action_declares_each_input_that_it_reads_and_puts_none_into_a_script() -> None:
+    text = (ROOT / "action.yml").read_text()
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(ACTION["inputs"])
+    for one in ACTION["runs"]["steps"]:
+        assert ("run" in one) != ("uses" in one)
+        assert "${{" not in one.get("run", "")
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+@pytest.mark.parametrize(
+    ("paths", "fail_on", "code"),
+    [("Dockerfile\n", "", 1), ("a folder\n\nDockerfile", "info", 1), ("clean", "", 0), ("Dockerfile", "error", 0)],
+)
+def test_the_step_of_the_action_checks_and_writes_sarif(tmp_path: Path, paths: str, fail_on: str, code: int) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM python:3.12\nRUN pip install flask\n")
+    for folder, options in (("a folder", ""), ("clean", "--no-cache-dir ")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "Dockerfile").write_text(f"FROM python:3.12\nRUN pip install {options}flask\n")
+    run = step("Check")["run"]
+    program = shutil.which("cleanroom")
+    assert program
+    environment = Path(program).parent.parent
+    done = subprocess.run(
+        ["bash", "-e", "-o", "pipefail", "-c", run],
+        cwd=tmp_path,
+        env={"ENVIRONMENT": str(environment), "PATHS": paths, "FAIL_ON": fail_on, "SARIF_FILE": "out.sarif"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert done.stdout.count("::warning ") == (0 if paths == "clean" else paths.count("o"))
+    assert '"version": "2.1.0"' in (tmp_path / "out.sarif").read_text()
+
+
+def test_the_gitlab_template_runs_a_command_and_declares_its_inputs() -> None:
+    text = (ROOT / "templates" / "cleanroom.yml").read_text()
+    assert set(re.findall(r"inputs\.([\w-]+)", text)) == set(HEADER["spec"]["inputs"])
+    job = JOBS["cleanroom"]
+    words = shlex.split(with_inputs(job["script"][0]))
+    assert_runs(words)
+    report = job["artifacts"]["reports"]["codequality"]
+    assert f"gitlab:{report}" in words
+    assert "gitlab" in FEEDS
+    assert with_inputs(job["before_script"][0]).endswith('"cleanroom-recipes"')
+
+
+def test_the_dockerfile_passes_its_own_check() -> None:
+    text = (ROOT / "Dockerfile").read_text()
+    report = cleanroom.check(text)
+    assert not report.findings
+    assert not report.errors
+    assert cleanroom.check(text.replace(" --no-cache-dir", "").replace("FROM python:3.13-slim\nCOPY", "COPY")).findings
+
+
+def test_the_docs_show_what_there_is() -> None:
+    text = (ROOT / "docs" / "integrations.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    (hook,) = blocks[0]["repos"][0]["hooks"]
+    assert_runs([*shlex.split(HOOKS[hook["id"]]["entry"]), *hook["args"]])
+    given = blocks[1]["jobs"]["check"]["steps"][-1]["with"]
+    assert set(given) <= set(ACTION["inputs"])
+    assert set(blocks[2]["include"][0]["inputs"]) <= set(HEADER["spec"]["inputs"])
+    assert set(re.findall(r"^\| `([\w-]+)`", text, re.MULTILINE)) == set(ACTION["inputs"])
