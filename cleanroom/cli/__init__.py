@@ -43,6 +43,7 @@ class _Cleanroom(Group):
         "show": "show",
         "audit": "audit",
         "explain": "explain",
+        "enrich": "enrich",
         "recipes": "recipes",
         "export": "export",
         "survey": "survey",
