@@ -54,6 +54,17 @@ class Buildah:
         self.run("push", f"localhost/{name}", target)
         return target
 
+    def diff_ids(self, name: str) -> list[str]:
+        """Return the digests of an image's layers (hexadecimal), the lowest first."""
+        inspected = json.loads(self.run("inspect", "--type", "image", f"localhost/{name}"))
+        return [digest.removeprefix("sha256:") for digest in inspected["OCIv1"]["rootfs"]["diff_ids"]]
+
+    def size(self, name: str) -> int:
+        """Return what an image's layers weigh together, in bytes, unpacked as archives."""
+        known = json.loads((self.folder / "root/overlay-layers/layers.json").read_text())
+        sizes = {item["id"]: item["diff-size"] for item in known}
+        return sum(sizes[folder.parent.name] for folder in self.layers(self.diff_ids(name)))
+
     def layers(self, diff_ids: list[str]) -> list[Path]:
         """Return the folders in which the layers with these digests (hexadecimal, the lowest first) lie unpacked.
 
