@@ -61,8 +61,9 @@ def main() -> None:
         (context / "apt.conf").write_text(APT)
         server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Server, directory=str(wheels)))
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        index = f"http://127.0.0.1:{server.server_port}/"
-        (context / "pip.conf").write_text(f"[global]\nno-index = true\nfind-links = {index}\n")
+        host = f"127.0.0.1:{server.server_port}"  # trusted, since pip keeps nothing that comes by http otherwise
+        settings = f"[global]\nno-index = true\nfind-links = http://{host}/\ntrusted-host = {host}\n"
+        (context / "pip.conf").write_text(settings)
         base = "FROM scratch\nADD debian.tar /\nCOPY apt.conf /etc/apt/apt.conf.d/docker-clean\nCOPY pip.conf /etc/\n"
         store.build("base", base, context)
         store.run("tag", "localhost/base", "docker.io/library/debian:bookworm-slim")

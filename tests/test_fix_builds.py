@@ -34,7 +34,7 @@ COPY packages /packages
 ENV PATH=/opt/node/bin:$PATH PIP_BREAK_SYSTEM_PACKAGES=1 NPM_CONFIG_UPDATE_NOTIFIER=false
 CMD ["bash"]
 """
-# A folder's entry in a layer, and what a manager notes of its own runs, do not weigh the same twice.
+# In bytes. What a manager notes of its own runs, and what Python compiles, differ a little from build to build.
 MARGIN = 64 * 1024
 
 
