@@ -79,7 +79,7 @@ def package(folder: Path, name: str) -> None:
     """Write a package that pip has to build, and keeps what it built of, and one that npm unpacks."""
     folder.mkdir(exist_ok=True)
     setup = f"from setuptools import setup\nsetup(name={name!r}, version='1', py_modules=[{name!r}])\n"
-    module = f"VALUE = {os.urandom(3000).hex()!r}\n"
+    module = f"VALUE = {os.urandom(200_000).hex()!r}\n"
     for archive, files in (
         (f"{name}-1.tar.gz", {f"{name}-1/setup.py": setup, f"{name}-1/{name}.py": module}),
         (f"{name}.tgz", {"package/package.json": json.dumps({"name": name, "version": "1.0.0"}), "package/x": module}),

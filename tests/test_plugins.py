@@ -363,3 +363,41 @@ def test_no_metadata_is_read_where_there_is_no_plugin() -> None:
     code += "; print('importlib.metadata' in sys.modules, 'pluggy' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False False"
+
+
+def test_a_new_plugin_works_at_once(site: Site) -> None:
+    """The steps of docs/plugins.md; the distribution is laid on the path as an installer would."""
+    done = site.run("plugins", "new", "zap-pm")
+    assert done.returncode == 0, done.stderr
+    folder = site.folder / "cleanroom-zap-pm"
+    configuration = (folder / "pyproject.toml").read_text()
+    assert '[project.entry-points.cleanroom]\nzap-pm = "cleanroom_zap_pm"' in configuration
+    info = site.folder / "cleanroom_zap_pm-0.1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cleanroom-zap-pm\nVersion: 0.1.0\n")
+    (info / "entry_points.txt").write_text("[cleanroom]\nzap-pm = cleanroom_zap_pm\n")
+    (folder / "cleanroom_zap_pm").rename(site.folder / "cleanroom_zap_pm")
+    tested = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(folder / "tests")],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(site.folder)},
+    )
+    assert tested.returncode == 0, tested.stdout
+    assert "3 passed" in tested.stdout
+    assert site.run("--strict-plugins", "query", "zap-pm").stdout == "rm -rf ~/.cache/zap-pm\n"
+    recipes = str(site.folder / "cleanroom_zap_pm" / "recipes")
+    assert site.run("recipes", "validate", recipes).returncode == 0
+    assert site.run("recipes", "fmt", "--check", recipes).returncode == 0
+    again = site.run("plugins", "new", "zap-pm")
+    assert again.returncode == 2
+    assert "is there already and not empty" in again.stderr
+    assert "cannot be the name of a recipe" in site.run("plugins", "new", "Zap Pm").stderr
+
+
+def test_the_page_names_every_hook() -> None:
+    page = (TESTS.parent / "docs" / "plugins.md").read_text("utf-8")
+    for hook in plugins.HOOKS:
+        assert f"`{hook}`" in page

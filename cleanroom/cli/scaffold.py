@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 
 import cleanroom
-from cleanroom.load import RECIPES
+from cleanroom.load import RECIPES, canonical
 
 
 class UnfitName(ValueError):  # noqa: N818 - public name
@@ -41,8 +41,8 @@ def recipe(
         "verb": verb,
         "clean": clean,
     }
-    quoted = {key: _scalar(value) for key, value in words.items()}
-    return f"""# yaml-language-server: $schema=./recipe.schema.json
+    quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in words.items()}
+    text = f"""# yaml-language-server: $schema=./recipe.schema.json
 id: {name}
 name: {name}
 summary: {quoted["summary"]}
@@ -63,12 +63,7 @@ remedies:
 sources:
   - {quoted["homepage"]}
 """
-
-
-def _scalar(text: str) -> str:
-    """Return a text as YAML reads it back, plain where that is the canonical form."""
-    plain = re.fullmatch(r"[A-Za-z/~.][^:#\\[\\]{},&*!|>'\"%@`\n]*(:[^\s#][^:#\n'\"]*)*", text)
-    return text if plain and not text.endswith(" ") else json.dumps(text, ensure_ascii=False)
+    return canonical(text, f"{name}.yaml")
 
 
 def plugin(name: str) -> Mapping[str, str]:
