@@ -63,9 +63,13 @@ class Library:
         folder: str | os.PathLike[str] | None = None,
         recipes: Iterable[Recipe] = (),
         providers: Mapping[str, str] = MappingProxyType({}),
+        like: Library | None = None,
     ) -> None:
-        """Take ``recipes`` besides; one that ``replaces`` another stands in for it. ``providers``: who added each."""
-        self._source = _source(folder)
+        """Take ``recipes`` besides; one that ``replaces`` another stands in for it. ``providers``: who added each.
+
+        ``like`` is a library to read from in place of ``folder``.
+        """
+        self._source: Compiled | Files = _source(folder) if like is None else like._source
         self._known = {recipe.id: recipe for recipe in recipes}
         replaced = {recipe.replaces for recipe in self._known.values()} - {*self._known}
         self._ids = sorted({*self._source.ids(), *self._known} - replaced)
@@ -283,7 +287,6 @@ def _extended(added: Sequence[_Added], library: Library | None = None) -> Librar
     library = library or Library()
     known = {recipe.id: recipe for recipe in library.recipes()}
     providers = {identifier: library.provider(identifier) for identifier in known}
-    taken: dict[str, Recipe] = {}
     for title, path, blame in added:
         for recipe in read_added(path, blame):
             replaced = recipe.replaces
@@ -299,7 +302,10 @@ def _extended(added: Sequence[_Added], library: Library | None = None) -> Librar
                 blame(f"{recipe.origin}: {claimed[0]}{hint}")
             else:
                 known.pop(replaced, None)
-                taken.pop(replaced, None)
-                known[recipe.id] = taken[recipe.id] = recipe
+                known[recipe.id] = recipe
                 providers[recipe.id] = title
-    return Library(recipes=taken.values(), providers=providers)
+    return Library(
+        recipes=[recipe for recipe in known.values() if providers[recipe.id] != "built-in"],
+        providers=providers,
+        like=library,
+    )

@@ -225,6 +225,15 @@ def test_recipes_of_a_folder_need_no_python(site: Site) -> None:
     assert "[own]" in site.run("list", "--recipes", "own").stdout
 
 
+def test_recipes_of_a_folder_stand_beside_those_of_plugins(site: Site) -> None:
+    site.recipe("plug", RECIPE.format(id="zup", executable="zup", run="zup clean"))
+    folder = site.folder / "own"
+    folder.mkdir()
+    (folder / "zap.yaml").write_text(RECIPE.format(id="zap", executable="zap", run="zap clean"))
+    for name in ("zap", "zup"):
+        assert site.run("query", name, "--recipes", "own").stdout == f"{name} clean\n"
+
+
 def test_recipes_of_a_folder_that_are_wrong_stop_the_command(site: Site) -> None:
     (site.folder / "bad.yaml").write_text("id: zap\n")
     done = site.run("check", "-", "--recipes", "bad.yaml")
@@ -331,8 +340,10 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(tmp_path: Pat
     assert len(cases) >= 6
     for case in cases:
         check_case(case, library)
+    without = Library(box)
+    assert "cargo" not in {recipe.id for recipe in without.recipes()}
     with pytest.raises(AssertionError):
-        check_case(cases[0], Library(box))
+        check_case(cases[0], without)
 
 
 def test_what_ships_comes_through_the_hooks() -> None:
