@@ -220,7 +220,10 @@ def differences(
 
     ``added`` are words that the fix adds to commands, ``extra`` matches the command lines that it adds.
     """
-    plain = sandbox.run(argv, before, added=added)
+    try:
+        plain = sandbox.run(argv, before, added=added)
+    except subprocess.TimeoutExpired:
+        return
     trials: list[tuple[str, ...]] = [()]
     trials += [(line,) for line in dict.fromkeys(plain.lines) if not extra.fullmatch(line)][:12]
     ordered = "|" not in re.sub(r"\|\|", "", before) and not re.search(r"(?<![&>])&(?![&>])", before)

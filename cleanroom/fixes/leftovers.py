@@ -77,33 +77,50 @@ def _candidates(outcome: Outcome, left: list[Outcome], prefer: str) -> list[Reme
 _WRITERS: dict[str, Callable[[Site, Remedy, list[Outcome]], Plan]] = {
     "clean": remedies.clean,
     "mount": remedies.mount,
+    "option": remedies.option,
+    "variable": remedies.variable,
+    "before": remedies.before,
 }
+
+
+def _way(remedy: Remedy) -> str:
+    """Return how a remedy is written."""
+    if remedy.kind != "prevent":
+        return remedy.kind
+    return "option" if remedy.option else "variable" if remedy.variable else "before"
 
 
 def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy, *, drop: bool = True) -> Fix:
     """Return the fix by one remedy; with ``drop``, a clean-up in the wrong place goes. Raises DeclinedError."""
     site = Site(ledger, outcome.layer)
-    if remedy.kind == "prevent":
-        if remedy.option:
-            plan = remedies.option(site, remedy, left)
-        elif remedy.variable:
-            plan = remedies.variable(site, remedy, left)
-        else:
-            plan = remedies.before(site, remedy, left)
-    else:
-        plan = _WRITERS[remedy.kind](site, remedy, left)
+    plan = _WRITERS[_way(remedy)](site, remedy, left)
     gone = [item for item in left if item.fill.cache.id in remedy.caches]
     if remedy.kind == "mount":
         _check_hidden(outcome, remedy)
     provide(site, plan, gone, remedy)
-    line = needs.fetches_for(ledger, outcome.fill, outcome.layer) if remedy.kind != "prevent" else None
-    if line is not None and not plan.why:
-        plan.why = f"line {line} uses what this fetches ahead, and would fetch it again"
+    _keep_topped_up(site, plan, gone, remedy)
     if drop and outcome.early is not None and remedy.kind == "clean":
         _drop_early(site, outcome, plan)
     if drop and outcome.late is not None:
         _drop_late(site, outcome, plan)
     return Fix(not plan.why, plan.title, tuple(sorted(plan.edits)), plan.why)
+
+
+def _keep_topped_up(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None:
+    """Add to ``plan`` the same remedy for later RUNs that only top up what this one fetches. Raises DeclinedError."""
+    ledger = site.ledger
+    for outcome in gone:
+        line = needs.fetches_for(ledger, outcome.fill, outcome.layer)
+        for later in needs.topped_up(ledger, outcome):
+            line = ledger.source.position(later.fill.span.start)[0]
+            if remedy.kind == "prevent" and remedy.variable:
+                continue
+            extra = _WRITERS[_way(remedy)](Site(ledger, later.layer), remedy, [later])
+            plan.edits += [edit for edit in extra.edits if edit not in plan.edits]
+            plan.title += f", and to the RUN on line {later.layer.instruction.line}"
+            plan.why = plan.why or extra.why
+        if line is not None and remedy.kind != "prevent" and not plan.why:
+            plan.why = f"line {line} uses what this fetches ahead, and would fetch it again"
 
 
 def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:

@@ -140,6 +140,21 @@ def fetches_for(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
     return None
 
 
+def topped_up(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
+    """Return the fills of later layers that add nothing, since the layer of ``outcome`` holds it all."""
+    fill = outcome.fill
+    layers = [layer for layers in followers(ledger, outcome.layer) for layer in layers]
+    return [
+        other
+        for other in ledger.outcomes
+        if other.state == "there"
+        and any(other.layer is layer for layer in layers)
+        and other.fill.recipe.id == fill.recipe.id
+        and other.fill.cache.id == fill.cache.id
+        and other.fill.paths == fill.paths
+    ]
+
+
 # Folders that hold much besides a cache: who copies them does not ask for the cache.
 _BROAD = re.compile(r"/|/(?:root|home|usr|var|opt|etc|srv|app|tmp)|/home/[^/]+|/usr/local|/usr/lib|/var/(?:lib|cache)")
 
