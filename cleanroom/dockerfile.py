@@ -188,6 +188,9 @@ def unquote(text: str, escape: str = "\\") -> str:
     return _QUOTED[escape].sub(bare, text)
 
 
+MAX_VALUE = 1 << 17  # characters; Linux passes none as long to a program (MAX_ARG_STRLEN, execve(2))
+
+
 def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unknown: str = "\x00") -> str:
     """Return ``text`` unquoted, its ``$NAME`` and ``${NAME}`` replaced from ``values``.
 
@@ -195,9 +198,10 @@ def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unkn
     ``##``, ``%``, ``%%``, ``${NAME/pattern/word}`` and ``//``. A name that is absent is unset (empty, as BuildKit has
     it); one whose value is None is unknown and becomes ``unknown``. Single quotes and an escaped ``$`` keep the text.
     What BuildKit refuses (a quote that is not closed, another modifier, ``${NAME?}`` of an unset name) is ``unknown``
-    as a whole.
+    as a whole; so is what becomes longer than MAX_VALUE.
     """
     stack = [_Substitution("", "")]
+    length = 0
     try:
         for kind, token in _lex(text, escape):
             top = stack[-1]
@@ -213,6 +217,7 @@ def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unkn
                 value = values.get(name, "") if name else "$"
                 top.known = top.known and value is not None
                 top.parts.append(unknown if value is None else value)
+                length += len(top.parts[-1])
             elif kind == "open":
                 stack.append(_Substitution(token["name"], token["operator"]))
             elif kind == "divide":
@@ -223,6 +228,9 @@ def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unkn
                 result = _substitute(top, values)
                 stack[-1].known = stack[-1].known and top.known and result is not None
                 stack[-1].parts.append(unknown if result is None else result)
+                length += len(stack[-1].parts[-1])
+            if length > MAX_VALUE:
+                return unknown
     except ValueError:
         return unknown
     return "".join(stack[0].parts)
@@ -329,10 +337,19 @@ _JSON_KEYWORDS = frozenset({"ADD", "CMD", "COPY", "ENTRYPOINT", "HEALTHCHECK", "
 _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
 
 
+# Ten times as many as people write. What compares each with every other takes no longer than a second or two.
+MAX_INSTRUCTIONS = 1_000
+MAX_STAGES = 250
+
+
 def _instructions(lines: _Lines, escape: str) -> Iterator[Instruction]:
     """Yield the instructions of ``lines``. Raises DockerfileError."""
+    count = 0
     while (taken := lines.take_code()) is not None:
+        count += 1
         first = lines.number
+        if count > MAX_INSTRUCTIONS:
+            raise DockerfileError(f"more than {MAX_INSTRUCTIONS} instructions", first)
         joined = MappedText(_join(lines, *taken, escape))
         yield _instruction(lines, joined, first, escape)
 
@@ -415,6 +432,8 @@ def _stages(text: str, instructions: tuple[Instruction, ...]) -> tuple[tuple[Ins
     """Return the ARGs before the first stage, and the stages. Raises DockerfileError for a FROM that is malformed."""
     first = next((i for i, instruction in enumerate(instructions) if instruction.keyword != "ARG"), len(instructions))
     starts = [i for i, instruction in enumerate(instructions) if instruction.keyword == "FROM"]
+    if len(starts) > MAX_STAGES:
+        raise _error(text, instructions[starts[MAX_STAGES]].span.start, f"more than {MAX_STAGES} stages")
     stages = []
     if first < len(instructions) and instructions[first].keyword != "FROM":
         end = starts[0] if starts else len(instructions)
@@ -680,7 +699,7 @@ def _substitute(substitution: _Substitution, values: Mapping[str, str | None]) -
         return value
     if operator not in _PATTERN_OPERATORS or colon:
         raise ValueError(f"{substitution.name} is not set, or the modifier {operator} is unknown")
-    if not substitution.known:
+    if not substitution.known or len(value) * len(word) > _MAX_MATCHING:
         return None
     if operator == "/":
         return _replace(value, _glob(substitution.pattern), word, every=substitution.operator == "//")
@@ -695,6 +714,7 @@ def _substitute(substitution: _Substitution, values: Mapping[str, str | None]) -
 # Patterns. Between its stars a pattern has segments of a fixed length, so it is matched segment by segment: the first
 # place that fits is right for all but the last, and nothing has to be tried twice.
 
+_MAX_MATCHING = 1 << 20  # characters of a value times those of a pattern: bounds the time that it takes
 _Glob = list[list[str]]  # segments of regular expressions for one character each
 
 

@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from types import MappingProxyType
 
 from cleanroom import shell
+from cleanroom.dockerfile import MAX_VALUE
 from cleanroom.facts import applies, home_of
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, escape, plain
@@ -22,6 +23,8 @@ from cleanroom.text import MappedText, Span
 
 Guards = frozenset[tuple[str, bool]]
 NO_GUARDS: Guards = frozenset()
+MAX_STEPS = 5_000  # commands and constructs of one Dockerfile, as often as they run
+MAX_EVENTS = 500  # of one RUN
 MAX_DEPTH = 20  # of functions, scripts and sh -c in each other
 
 
@@ -331,12 +334,16 @@ class Walker:
             self.fixed_span = script.span(0, len(script))
             self.run_tree(script, tree, NO_GUARDS)
 
+    def is_endless(self) -> bool:
+        """Tell whether there was more to do than can be followed; the events are then not all there are."""
+        return self.steps > MAX_STEPS or len(self.events) > MAX_EVENTS
+
     # -- the tree ------------------------------------------------------------------------------------------------
 
     def walk(self, node: shell.Node, guards: Guards) -> bool:
         """Walk one node; return True when nothing after it in its list can run."""
         self.steps += 1
-        if self.steps > 50_000:
+        if self.is_endless():
             return True
         if isinstance(node, shell.Command):
             return self.command(node, guards)
@@ -1111,6 +1118,8 @@ class Walker:
                 splits = splits or not part.quoted
             else:
                 text += self.substitution(part)
+            if len(text) > MAX_VALUE:
+                return UNKNOWN, False
         return text, splits and not any(isinstance(p, shell.Literal) and p.quoted and " " in p.text for p in word.parts)
 
     def substitution(self, part: shell.Substitution) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from cleanroom import dockerfile as reader
 from cleanroom.dockerfile import Dockerfile, Instruction, Stage
@@ -108,15 +109,24 @@ class Ledger:
     outcomes: list[Outcome]
     unresolved: list[Unresolved]
     library: Library
+    memory: dict[tuple[str, int], object] = field(default_factory=dict)  # what was asked before, by question and id
 
     def chain(self, index: int) -> list[StageLedger]:
         """Return the stage and those it stands on, the lowest first."""
         found: list[StageLedger] = []
         current: int | None = index
         while current is not None:
-            found.insert(0, self.stages[current])
+            found.append(self.stages[current])
             current = self.stages[current].parent
-        return found
+        return found[::-1]
+
+    def above(self, index: int) -> list[StageLedger]:
+        """Return the stages that stand on a stage, itself among them."""
+        found = {index}
+        for stage in self.stages:  # a stage comes after the one it stands on
+            if stage.parent in found:
+                found.add(stage.stage.index)
+        return [self.stages[number] for number in sorted(found)]
 
     def used_at_start(self, index: int) -> set[tuple[str, str]]:
         """Return the caches (recipe id, cache id) that a container of the stage reads whenever it starts."""
@@ -165,6 +175,7 @@ class _Build:
     ) -> None:
         self.dockerfile = dockerfile
         self.library = library
+        self.steps = 0  # of all walks
         self.read_file = read_file
         self.note = note
         self.escape = dockerfile.escape
@@ -300,8 +311,13 @@ class _Build:
             self.note(instruction.span, "the shell of this image is not a POSIX shell")
             return Layer(instruction, ledger.stage.index, [], mounts, state.user, state.home(), state.base)
         walker = Walker(self.library, state, self.read_file, self.note)
+        walker.steps = self.steps
         scripts = self.walk(walker, instruction)
         walker.finish()
+        self.steps = walker.steps
+        if walker.is_endless():
+            walker.events.clear()  # the rest could say the opposite
+            self.note(instruction.span, "it does more than can be followed")
         return Layer(
             instruction,
             ledger.stage.index,
@@ -320,7 +336,9 @@ class _Build:
         if state.base.family == "windows" or ("", "shell") in state.settings:
             return set()
         walker = Walker(self.library, state.copy(), self.read_file, lambda *_: None)
+        walker.steps = self.steps
         self.walk(walker, instruction)
+        self.steps = walker.steps
         return walker.wanted
 
     def walk(self, walker: Walker, instruction: Instruction) -> tuple[MappedText, ...]:
@@ -469,10 +487,12 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
     """Find what became of every fill of a stage."""
     used: set[tuple[str, str]] = set()
     parents = {other.parent for other in ledger.stages if other.ships}
-    for other in ledger.stages:
-        is_image = other.ships and other.stage.index not in parents
-        if is_image and stage in ledger.chain(other.stage.index):
+    above = ledger.above(stage.stage.index)
+    for other in above:
+        if other.ships and other.stage.index not in parents:
             used |= ledger.used_at_start(other.stage.index)
+    rest = [layer for other in above if other is not stage for layer in other.layers]
+    late: dict[tuple[int, str, str, tuple[str, ...]], tuple[Layer, Clean | Remove] | None] = {}
     for position, layer in enumerate(stage.layers):
         for event in layer.events:
             if not isinstance(event, Fill):
@@ -483,19 +503,11 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
                 outcome.state = "there"
             if outcome.state != "left":
                 continue
-            for later in stage.layers[position + 1 :]:
-                if found := _late(event, later):
-                    outcome.late = (later, found)
-                    break
-            if outcome.late is None:
-                for other in ledger.stages:
-                    if other is not stage and stage in ledger.chain(other.stage.index):
-                        found_late = next(
-                            ((later, found) for later in other.layers if (found := _late(event, later))), None
-                        )
-                        if found_late:
-                            outcome.late = found_late
-                            break
+            place = (position, event.recipe.id, event.cache.id, event.paths)
+            if place not in late:  # several fills of one cache in one layer share it
+                following = [*stage.layers[position + 1 :], *rest]
+                late[place] = next(((later, found) for later in following if (found := _late(event, later))), None)
+            outcome.late = late[place]
             reads = used
             if not stage.ships and outcome.late is None:
                 takers = (_copied_by(ledger, stage, path) for path in event.paths)
@@ -506,23 +518,28 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
                 outcome.state = "used"
 
 
-def _copied_by(ledger: Ledger, stage: StageLedger, path: str, depth: int = 0) -> tuple[Instruction, StageLedger] | None:
+def _copied_by(ledger: Ledger, stage: StageLedger, path: str) -> tuple[Instruction, StageLedger] | None:
     """Return the COPY that takes ``path`` of a stage into one that ships, also by way of others, and that one."""
-    if depth > 8:
-        return None
-    for other in ledger.stages:
-        for copy in other.copies:
-            if stage not in ledger.chain(copy.stage):
-                continue
-            for source in copy.paths:
-                if not covers(source, path):
+    waiting = [(stage, path)]
+    seen = {(stage.stage.index, path)}
+    while waiting and len(seen) < 1_000:
+        stage, path = waiting.pop()
+        above = {other.stage.index for other in ledger.above(stage.stage.index)}
+        for other in ledger.stages:
+            for copy in other.copies:
+                if copy.stage not in above:
                     continue
-                if other.ships:
-                    return copy.instruction, other
-                bare = source.rstrip("/")
-                inside = path[len(bare) :] if path.startswith(f"{bare}/") else f"/{path.rpartition('/')[2]}"
-                if found := _copied_by(ledger, other, copy.target.rstrip("/") + inside, depth + 1):
-                    return found
+                for source in copy.paths:
+                    if not covers(source, path):
+                        continue
+                    if other.ships:
+                        return copy.instruction, other
+                    bare = source.rstrip("/")
+                    inside = path[len(bare) :] if path.startswith(f"{bare}/") else f"/{path.rpartition('/')[2]}"
+                    step = (other, copy.target.rstrip("/") + inside)
+                    if (other.stage.index, step[1]) not in seen:
+                        seen.add((other.stage.index, step[1]))
+                        waiting.append(step)
     return None
 
 
@@ -548,8 +565,9 @@ def _outcome(fill: Fill, layer: Layer) -> Outcome:
         return Outcome(fill, layer, "mounted", mount)
     if fill.prevented:
         return Outcome(fill, layer, "unknown" if fill.prevented == "?" else "prevented")
-    after = [(event, empties(event, fill)) for event in layer.events if event.order > fill.order]
-    sure = [event.guards for event, verdict in after if verdict and isinstance(event, (Clean, Remove))]
+    cleanups = [event for event in layer.events if isinstance(event, (Clean, Remove)) and event.order > fill.order]
+    after = [(event, empties(event, fill)) for event in cleanups]
+    sure = [event.guards for event, verdict in after if verdict]
     if runs_whenever(sure, fill.guards):
         return Outcome(fill, layer, "clean")
     if not fill.paths or any(verdict is None for _, verdict in after):
@@ -559,7 +577,7 @@ def _outcome(fill: Fill, layer: Layer) -> Outcome:
         None,
     )
     for event, verdict in after:
-        if isinstance(event, (Clean, Remove)) and (why := _why_missed(event, verdict, fill, layer)):
+        if why := _why_missed(event, verdict, fill, layer):
             return Outcome(fill, layer, "left", early=early, missed=event, why_missed=why)
     return Outcome(fill, layer, "left", early=early)
 
@@ -595,6 +613,7 @@ def _why_missed(event: Clean | Remove, verdict: bool | None, fill: Fill, layer: 
     return ""
 
 
+@lru_cache(maxsize=4096)
 def _is_like(written: str, meant: str) -> bool:
     """Tell whether a path is probably a mistyped other one."""
     from difflib import SequenceMatcher  # takes long to import, and is seldom needed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import pairwise
 
 UNKNOWN = "\x00"
@@ -68,6 +69,7 @@ def braces(pattern: str, limit: int = 256) -> list[str]:
     return [pattern]
 
 
+@lru_cache(maxsize=8192)
 def covers(removed: str, path: str) -> bool | None:
     """Tell whether removing the pattern ``removed``, with all below it, empties ``path``; None when it may.
 

@@ -22,7 +22,7 @@ from cleanroom.text import Edit, Span
 
 def fix(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
     """Return the fix of ``left-behind``, ``cleaned-late`` or ``cleaned-early``. Raises DeclinedError."""
-    outcomes = list(shipped(ledger))
+    outcomes = shipped(ledger)
     outcome = next(
         (
             item
@@ -234,8 +234,15 @@ def _touch(edit: Edit, other: Edit) -> bool:
 
 def _has_safe_fix(ledger: Ledger, outcome: Outcome) -> bool:
     """Tell whether another clean-up that comes too late is moved in the same pass."""
+    question = ("has a safe fix", id(outcome))
+    if question not in ledger.memory:
+        ledger.memory[question] = _find_safe_fix(ledger, outcome)
+    return bool(ledger.memory[question])
+
+
+def _find_safe_fix(ledger: Ledger, outcome: Outcome) -> bool:
     left = [item for item in shipped(ledger) if item.layer is outcome.layer and item.fill.recipe is outcome.fill.recipe]
-    if outcome not in left:
+    if not any(item is outcome for item in left):
         return False
     for remedy in _candidates(outcome, left, ""):
         try:

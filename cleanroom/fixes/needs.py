@@ -21,26 +21,20 @@ class Wanting:
 
 
 def followers(ledger: Ledger, layer: Layer) -> Iterator[list[Layer]]:
-    """Yield the layers behind ``layer`` for each stage that stands on it: those of its own stage first."""
+    """Yield the layers behind ``layer`` in each image that stands on it: those of its own stage first."""
     stage = ledger.stages[layer.stage]
     start = layer.instruction.span.start
     rest = [other for other in stage.layers if other.instruction.span.start > start and not other.instruction.onbuild]
     triggers = [other for other in stage.layers if other.instruction.onbuild and other is not layer]
-    children = [other for other in ledger.stages if other.parent == stage.stage.index]
     if layer.instruction.onbuild:
         rest = []
         triggers = [other for other in triggers if other.instruction.span.start > start]
-    yield [*rest, *triggers]
-    for child in children:
-        yield from _below(ledger, child.stage.index, [*rest, *triggers])
-
-
-def _below(ledger: Ledger, index: int, before: list[Layer]) -> Iterator[list[Layer]]:
-    layers = [*before, *ledger.stages[index].layers]
-    yield layers
-    for child in ledger.stages:
-        if child.parent == index:
-            yield from _below(ledger, child.stage.index, layers)
+    above = ledger.above(layer.stage)
+    parents = {other.parent for other in above}
+    for end in above:
+        if end.stage.index not in parents:
+            higher = [item for item in ledger.chain(end.stage.index) if item.stage.index > layer.stage]
+            yield [*rest, *triggers, *(other for item in higher for other in item.layers)]
 
 
 def wanting(ledger: Ledger, outcome: Outcome) -> list[Wanting]:
@@ -83,6 +77,8 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
 
 def unseen(ledger: Ledger, layer: Layer) -> int | None:
     """Return the line of a later RUN, on the same chain, that runs something which could not be seen."""
+    if not ledger.unresolved:
+        return None
     for layers in followers(ledger, layer):
         for other in layers:
             for item in ledger.unresolved:
@@ -101,6 +97,8 @@ _OFFLINE = re.compile(
 def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
     """Return the line of a later use of the same manager that is told to work from its cache alone."""
     text = ledger.dockerfile.text
+    if not _OFFLINE.search(text):  # as nearly always
+        return None
     for layers in followers(ledger, layer):
         users = [
             other

@@ -10,20 +10,24 @@ from cleanroom.rules import Rule, advice, finding
 from cleanroom.rules.cleanup_fails import misused
 
 
-def shipped(ledger: Ledger) -> Iterator[Outcome]:
-    """Yield what is left in layers that ship: the last fill of each cache in each layer."""
-    last: dict[tuple[int, str, str, tuple[str, ...]], Outcome] = {}
-    for outcome in ledger.outcomes:
-        ships = ledger.stages[outcome.layer.stage].ships or outcome.copied_by is not None
-        if outcome.state == "left" and ships and not outcome.fill.cache.minor:
-            key = (
-                outcome.layer.instruction.span.start,
-                outcome.fill.recipe.id,
-                outcome.fill.cache.id,
-                outcome.fill.paths,
-            )
-            last[key] = outcome
-    yield from last.values()
+def shipped(ledger: Ledger) -> list[Outcome]:
+    """Return what is left in layers that ship: the last fill of each cache in each layer."""
+    if ("shipped", 0) not in ledger.memory:
+        last: dict[tuple[int, str, str, tuple[str, ...]], Outcome] = {}
+        for outcome in ledger.outcomes:
+            ships = ledger.stages[outcome.layer.stage].ships or outcome.copied_by is not None
+            if outcome.state == "left" and ships and not outcome.fill.cache.minor:
+                key = (
+                    outcome.layer.instruction.span.start,
+                    outcome.fill.recipe.id,
+                    outcome.fill.cache.id,
+                    outcome.fill.paths,
+                )
+                last[key] = outcome
+        ledger.memory["shipped", 0] = list(last.values())
+    found = ledger.memory["shipped", 0]
+    assert isinstance(found, list)
+    return found
 
 
 def _kind(outcome: Outcome) -> str:
