@@ -300,7 +300,7 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
     del prefer, unsafe
     below_it = Site(ledger, _layer(ledger, finding))
     stage = ledger.stages[below_it.layer.stage]
-    position = stage.layers.index(below_it.layer)
+    position = next(index for index, layer in enumerate(stage.layers) if layer is below_it.layer)
     above = Site(ledger, stage.layers[position - 1])
     first, second = above.layer.instruction, below_it.layer.instruction
     if [flag.text for flag in first.flags] != [flag.text for flag in second.flags]:

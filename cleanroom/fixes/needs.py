@@ -97,7 +97,9 @@ _OFFLINE = re.compile(
 def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
     """Return the line of a later use of the same manager that is told to work from its cache alone."""
     text = ledger.dockerfile.text
-    if not _OFFLINE.search(text):  # as nearly always
+    if ("works offline", 0) not in ledger.memory:
+        ledger.memory["works offline", 0] = bool(_OFFLINE.search(text))
+    if not ledger.memory["works offline", 0]:  # as nearly always
         return None
     for layers in followers(ledger, layer):
         users = [
