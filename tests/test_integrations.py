@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -79,9 +80,8 @@ def test_the_step_of_the_action_checks_and_writes_sarif(tmp_path: Path, paths: s
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "Dockerfile").write_text(f"FROM python:3.12\nRUN pip install {options}flask\n")
     run = step("Check")["run"]
-    program = shutil.which("cleanroom")
-    assert program
-    environment = Path(program).parent.parent
+    environment = Path(sys.executable).parents[1]  # also where it is not on PATH
+    assert (environment / "bin" / "cleanroom").exists()
     done = subprocess.run(
         ["bash", "-e", "-o", "pipefail", "-c", run],
         cwd=tmp_path,
