@@ -59,8 +59,9 @@ def query(
     candidates = [remedy for remedy in candidates if is_root or not remedy.root_only] or candidates
     if not candidates:
         kinds = sorted({remedy.kind for remedy in recipe.remedies})
+        reason = f": {recipe.without[prefer]}" if prefer in recipe.without else ""
         raise NoRemedy(
-            f"{recipe.id} has no way to {prefer}; ask for another with --prefer (there are: {', '.join(kinds)})"
+            f"{recipe.id} has no way to {prefer}{reason}; ask for another with --prefer (there are: {', '.join(kinds)})"
         )
     best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
     return Answer(

@@ -272,6 +272,9 @@ class Recipe:
     cleanups: tuple[Cleanup, ...] = ()
     preventions: tuple[Prevention, ...] = ()
     remedies: tuple[Remedy, ...]  # best first
+    without: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # kind of remedy -> why there is none
     hazards: tuple[Hazard, ...] = ()
     keep: tuple[Keep, ...] = ()
     payload: tuple[Payload, ...] = ()

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom import load
+from cleanroom import library, load
+from cleanroom.exports import EXPORTS
 from cleanroom.recipe import Recipe
 
 BASES = load.RECIPES / "bases.yaml"
@@ -47,6 +48,18 @@ def test_every_cache_worth_reporting_has_a_remedy(path: Path) -> None:
     recipe = read(path)
     remedied = {name for remedy in recipe.remedies for name in remedy.caches}
     assert {cache.id for cache in recipe.caches if not cache.minor} <= remedied
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_kind_of_remedy_is_there_or_said_to_be_missing(path: Path) -> None:
+    recipe = read(path)
+    assert {remedy.kind for remedy in recipe.remedies} ^ recipe.without.keys() == {"clean", "prevent", "mount"}
+
+
+def test_the_table_of_managers_is_current() -> None:
+    """As ``cleanroom export table -o docs`` writes it."""
+    page = load.RECIPES.parent / "docs" / "managers.md"
+    assert page.read_text("utf-8") == EXPORTS["table"].render(library())["managers.md"]
 
 
 def test_recipes_agree() -> None:

@@ -63,7 +63,8 @@ def _page(recipe: Recipe, provider: str) -> Iterator[str]:
     yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
     for kind, heading in _KINDS.items():
         remedies = [remedy for remedy in recipe.remedies if remedy.kind == kind]
-        yield from _section(heading, (line for remedy in remedies for line in _remedy(remedy)))
+        reason = [f"  there is no way to: {recipe.without[kind]}"] if kind in recipe.without else []
+        yield from _section(heading, chain((line for remedy in remedies for line in _remedy(remedy)), reason))
     settings = (line for setting in recipe.settings for line in _setting(setting))
     yield from _section("Settings that move a cache", settings)
     cleanups = (

@@ -33,6 +33,7 @@ _SUMMARIES = {
     "rego": "a policy for conftest and for Trivy's custom checks, with its data",
     "checkov": "custom checks for Checkov's Dockerfile framework",
     "markdown": "a page a manager, with an index",
+    "table": "one table of all managers: what each leaves, every way to keep it out, what goes wrong",
     "html": "the same as a site that works from a folder, with a search box",
 }
 

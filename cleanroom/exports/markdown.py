@@ -24,7 +24,7 @@ def _index(library: Library) -> Iterator[str]:
     paths: list[tuple[str, Recipe]] = []
     for recipe in library.recipes():
         best = next((way.text for way in ways(recipe, library) if way.kind == "clean"), "")
-        yield f"| [{recipe.name}](managers/{recipe.id}.md) | {_cell(recipe.summary)} | {code(best) if best else ''} |"
+        yield f"| [{recipe.name}](managers/{recipe.id}.md) | {cell(recipe.summary)} | {code(best) if best else ''} |"
         paths += [(path.path, recipe) for cache in recipe.caches for path in cache.paths]
     yield "\n## By path\n"
     yield "| path | manager |"
@@ -42,33 +42,35 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
     yield "|---|---|---|---|"
     for cache in recipe.caches:
         places = "<br>".join(code(path.path) for path in cache.paths)
-        about = f"{size(cache.typical.bytes)} after {_cell(cache.typical.of)}" if cache.typical else ""
-        yield f"| {cache.id} | {_cell(cache.what)} | {places} | {about} |"
+        about = f"{size(cache.typical.bytes)} after {cell(cache.typical.of)}" if cache.typical else ""
+        yield f"| {cache.id} | {cell(cache.what)} | {places} | {about} |"
     found = list(ways(recipe, library))
     for kind, heading in KINDS.items():
         if some := [way for way in found if way.kind == kind]:
             yield f"\n## {heading}\n"
             for way in some:
-                notes = f" ({_cell('; '.join(way.notes))})" if way.notes else ""
+                notes = f" ({cell('; '.join(way.notes))})" if way.notes else ""
                 yield f"- {code(way.text)}: {', '.join(way.caches)}{notes}"
+        elif reason := recipe.without.get(kind):
+            yield f"\n## {heading}\n\nThere is no way to: {cell(reason)}."
     if recipe.hazards:
         yield "\n## Beware\n"
         for hazard in recipe.hazards:
             instead = f" Instead: {code(hazard.instead)}." if hazard.instead else ""
             source = f" [Source]({hazard.source})" if hazard.source else ""
-            yield f"- {_cell(hazard.what)}.{instead}{source}"
+            yield f"- {cell(hazard.what)}.{instead}{source}"
     if recipe.keep:
         yield "\n## What must stay\n"
         for keep in recipe.keep:
             source = f" [Source]({keep.source})" if keep.source else ""
-            yield f"- {code(keep.path)}: {_cell(keep.why)}{source}"
+            yield f"- {code(keep.path)}: {cell(keep.why)}{source}"
     if recipe.lean:
         yield "\n## What could be left out\n"
         for lean in recipe.lean:
             how = [*lean.options, *(f"{name}={values[0]}" for name, values in lean.variables.items())][:1]
-            less = f"; {size(lean.typical.bytes)} less after {_cell(lean.typical.of)}" if lean.typical else ""
-            cost = f" Cost: {_cell(lean.cost)}." if lean.cost else ""
-            yield f"- {_cell(lean.what)}{': ' + code(how[0]) if how else ''}{less}.{cost}"
+            less = f"; {size(lean.typical.bytes)} less after {cell(lean.typical.of)}" if lean.typical else ""
+            cost = f" Cost: {cell(lean.cost)}." if lean.cost else ""
+            yield f"- {cell(lean.what)}{': ' + code(how[0]) if how else ''}{less}.{cost}"
     if recipe.peers:
         yield "\n## Rules of other linters for the same\n"
         yield "| linter | rules |"
@@ -88,5 +90,6 @@ def code(text: str) -> str:
     return f"{ticks}{text}{ticks}"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
+    """Return plain text as it is written in Markdown, also in a table."""
     return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text).replace("\n", " ")

@@ -1,0 +1,54 @@
+"""All managers in one table in Markdown, ``managers.md``: each cell says something, also where there is nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from cleanroom.exports.markdown import cell, code
+from cleanroom.exports.pages import ways
+from cleanroom.feeds.text import size
+from cleanroom.library import Library
+from cleanroom.recipe import Recipe
+
+_HEAD = """\
+# What is known, by manager
+
+Written by `cleanroom export table -o docs`; `cleanroom show MANAGER` has the whole recipe, with its sources.
+
+- *leaves*: the caches, with what was measured after one install or reported of it; *small* ones are not reported alone.
+- *clean*, *prevent*, *mount*: every way, best first, as written on the manager's official image for its default user;
+  or why there is none. Where several stand for different versions or images, `show` says which is for what.
+- *goes wrong*: the hazards, by name.
+- *other linters*: those with a rule for it; *none* of the fourteen that were looked at has one otherwise.
+- *proof*: whether the ways were measured with the real manager in a real build.
+"""
+_COLUMNS = ("manager", "leaves", "clean", "prevent", "mount", "goes wrong", "other linters", "proof")
+
+
+def render(library: Library) -> Mapping[str, str]:
+    """Return the one page by its path."""
+    return {"managers.md": "\n".join(_page(library))}
+
+
+def _page(library: Library) -> Iterator[str]:
+    yield _HEAD
+    yield f"| {' | '.join(_COLUMNS)} |"
+    yield "|---" * len(_COLUMNS) + "|"
+    for recipe in library.recipes():
+        yield f"| {' | '.join(_row(recipe, library))} |"
+    yield ""
+
+
+def _row(recipe: Recipe, library: Library) -> Iterator[str]:
+    yield f"[{cell(recipe.id)}]({recipe.homepage})"
+    yield ", ".join(
+        cache.id + (f" {size(cache.typical.bytes)}" if cache.typical else "") + (" (small)" if cache.minor else "")
+        for cache in recipe.caches
+    )
+    found = list(ways(recipe, library))
+    for kind in ("clean", "prevent", "mount"):
+        texts = dict.fromkeys(way.text for way in found if way.kind == kind)
+        yield "<br>".join(map(code, texts)) or f"no: {cell(recipe.without.get(kind, 'none is known'))}"
+    yield ", ".join(hazard.id for hazard in recipe.hazards) or "nothing known"
+    yield ", ".join(recipe.peers) or "none"
+    yield "not yet"
