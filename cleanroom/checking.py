@@ -11,7 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from cleanroom import batch, discover
+from cleanroom import batch, discover, exits
 from cleanroom.exits import FINDINGS, TROUBLE
 from cleanroom.feeds import FEEDS
 from cleanroom.feeds import text as text_feed
@@ -155,6 +155,31 @@ def file_reader(path: str, name: str) -> Reader | None:
     return None if reader is DOCKERFILE else reader
 
 
+def arguments(path: str, settings: Settings, context: str | None, reader: str) -> dict[str, Any]:
+    """Return the arguments of ``check`` and ``fix`` for one file: ``reader`` is a name, ``context`` a folder."""
+    from cleanroom.library import load_with
+
+    return {
+        "library": load_with(settings.recipes),
+        "reader": file_reader(path, reader),
+        "target": settings.target or None,
+        "read_file": script_reader(context),
+        "select": settings.select,
+        "ignore": settings.ignore,
+        "prefer": settings.prefer,
+    }
+
+
+def internal_error(error: Exception, *, verbose: bool) -> list[str]:
+    """Return the lines about an error that no one foresaw, which is being handled; ``verbose`` adds its traceback."""
+    message = exits.internal_error(error, verbose=verbose)
+    if not verbose:
+        return [message]
+    import traceback
+
+    return [message, *traceback.format_exc().splitlines()]
+
+
 def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_Outcome]:
     """Pass the outcomes on, and keep what feeds need of them."""
     for outcome in outcomes:
@@ -262,7 +287,6 @@ def _context(file: str, given: str | None) -> str | None:
 
 def _check(job: _Job) -> _Outcome:
     from cleanroom.check import check
-    from cleanroom.library import load_with
 
     try:
         text = discover.read(job.path)
@@ -270,23 +294,9 @@ def _check(job: _Job) -> _Outcome:
         return _unread(job, str(error))
     settings = job.settings
     try:
-        report = check(
-            text,
-            library=load_with(settings.recipes),
-            reader=file_reader(job.path, job.reader),
-            target=settings.target or None,
-            read_file=script_reader(job.context),
-            select=settings.select,
-            ignore=settings.ignore,
-            prefer=settings.prefer,
-        )
+        report = check(text, **arguments(job.path, settings, job.context, job.reader))
     except Exception as error:  # the other files are still worth checking
-        message = f"internal error: {type(error).__name__}: {error}"
-        if not job.verbose:
-            return _unread(job, f"{message}; run again with -v for the traceback")
-        import traceback
-
-        return _unread(job, message, *traceback.format_exc().splitlines())
+        return _unread(job, *internal_error(error, verbose=job.verbose))
     remarks = [f"{job.path}:{error.line}:{error.column}: error: {error.message}" for error in report.errors]
     if job.verbose:
         remarks += [f"{job.path}:{item.line}: not known: {item.reason}" for item in report.unresolved]

@@ -63,16 +63,24 @@ def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str
 
 def read(path: str) -> str:
     """Return the text of a file (``-``: of standard input), without its byte order mark. Raises ReadError."""
+    return decode(read_bytes(path)).removeprefix("\ufeff")
+
+
+def read_bytes(path: str) -> bytes:
+    """Return what is in a file (``-``: in standard input). Raises ReadError."""
     try:
         if path == STDIN:
-            data = sys.stdin.buffer.read()
-        else:
-            with open(path, "rb") as file:
-                data = file.read()
+            return sys.stdin.buffer.read()
+        with open(path, "rb") as file:
+            return file.read()
     except OSError as error:
         raise ReadError(describe(error)) from None
+
+
+def decode(data: bytes) -> str:
+    """Return the text that ``data`` is, with a byte order mark where it has one. Raises ReadError."""
     try:
-        return data.decode("utf-8-sig")
+        return data.decode()
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ReadError(f"not UTF-8 text (line {line}); convert it to UTF-8") from None

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 
-def write_atomically(file: Path, data: str | bytes) -> None:
-    """Put ``data`` (text as UTF-8) in the place of ``file``; a link is followed, the mode of a file that is there kept.
+class ChangedError(OSError):
+    """A file that is not what it was when it was read."""
 
-    Raises OSError; then what was there is there still. A file that is no plain file (a pipe, ``/dev/stdout``) is
-    written to as it is.
+
+def write_atomically(file: Path, data: str | bytes, *, over: bytes | None = None) -> None:
+    """Put ``data`` (text as UTF-8) in the place of ``file``; a link is followed, mode and owner of a file kept.
+
+    With ``over``, only where the file still holds these bytes; else ChangedError is raised, which is an OSError. Raises
+    OSError, also for a file that is read-only; then what was there is there still. A file that is no plain file (a
+    pipe, ``/dev/stdout``) is written to as it is.
     """
     if isinstance(data, str):
         data = data.encode("utf-8", "surrogateescape")
@@ -20,11 +26,21 @@ def write_atomically(file: Path, data: str | bytes) -> None:
     if place.exists() and not place.is_file():
         place.write_bytes(data)
         return
+    if place.exists() and not os.access(place, os.W_OK):
+        raise PermissionError(errno.EACCES, "the file is read-only", str(file))
     descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(data)
-        Path(name).chmod(place.stat().st_mode & 0o7777 if place.exists() else 0o666 & ~_umask())
+            stream.flush()
+            os.fsync(stream.fileno())
+        before = place.stat() if place.exists() else None
+        Path(name).chmod(before.st_mode & 0o7777 if before else 0o666 & ~_umask())
+        if before:
+            with suppress(OSError, AttributeError):  # who may not give it away, keeps it
+                os.chown(name, before.st_uid, before.st_gid)
+        if over is not None and place.read_bytes() != over:
+            raise ChangedError(errno.EBUSY, "the file changed while it was being worked on; run again", str(file))
         Path(name).replace(place)
     except BaseException:
         with suppress(OSError):

@@ -9,7 +9,6 @@ import difflib
 import functools
 import os
 import re
-import subprocess
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
 
 from cleanroom.check import check
 from cleanroom.findings import Finding
@@ -47,29 +47,9 @@ def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
         return None
 
 
-Row = tuple[str, str, str, str]
-
-
-def buildkit(text: str) -> list[tuple[int, Row]]:
-    """What BuildKit reads: for each instruction its line, and keyword, sub-keyword, flags and text."""
-    import dockerfile
-
-    return [
-        (
-            command.start_line,
-            (command.cmd.upper(), command.sub_cmd or "", " ".join(command.flags), "\x1f".join(command.value)),
-        )
-        for command in dockerfile.parse_string(text)
-    ]
-
-
-def is_run(row: Row) -> bool:
-    return row[0] == "RUN" or (row[0] == "ONBUILD" and row[1].upper() == "RUN")
-
-
 def unmeant(before: str, after: str, meant: set[int]) -> Iterator[str]:
     """Yield what BuildKit reads differently outside the RUNs on the lines ``meant``; ENV may be added."""
-    old, new = buildkit(before), buildkit(after)
+    old, new = instructions(before), instructions(after)
     matcher = difflib.SequenceMatcher(None, [row for _, row in old], [row for _, row in new], autojunk=False)
     for kind, a, b, c, d in matcher.get_opcodes():
         if kind == "equal":
@@ -80,27 +60,9 @@ def unmeant(before: str, after: str, meant: set[int]) -> Iterator[str]:
             yield "a RUN too many"
 
 
-@functools.cache
-def accepts(script: str) -> tuple[bool, bool]:
+def accepts(script: str) -> bool:
     """Whether bash and shfmt can read a script."""
-    return (
-        subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True, check=False).returncode == 0,
-        subprocess.run(["shfmt", "-ln", "bash"], input=script, capture_output=True, text=True, check=False).returncode
-        == 0,
-    )
-
-
-def scripts(text: str) -> Counter[str]:
-    """The texts of the RUNs in shell form, with here-documents, as a shell would get them."""
-    import dockerfile
-
-    found: Counter[str] = Counter()
-    for command in dockerfile.parse_string(text):
-        if command.cmd.upper() == "RUN" and not command.json:
-            head = command.value[0] if command.value else ""
-            body = command.original.partition("\n")[2] if "<<" in head else ""
-            found[f"{head}\n{body}"] += 1
-    return found
+    return bash_reads(script) and shfmt_reads(script)
 
 
 def kinds(findings: Iterator[Finding] | tuple[Finding, ...]) -> Counter[tuple[str, str, str, str]]:
@@ -132,12 +94,12 @@ def test_every_fix_is_right(way: dict[str, Any]) -> None:
             assert finding.fix is not None
             meant |= {int(line) for line in re.findall(r"on line (\d+)", finding.fix.title)}
             assert way["unsafe"] or finding.fix.safe
-        lines = {instruction for instruction, _ in buildkit(text)}
+        lines = {instruction for instruction, _ in instructions(text)}
         meant |= {max((line for line in lines if line <= other), default=0) for other in meant}
         wrong += [f"{name}: {what}" for what in unmeant(text, result.text, meant)]
         old, new = scripts(text), scripts(result.text)
-        if all(all(accepts(script)) for script in old - new):
-            wrong += [f"{name}: a shell no longer reads {script!r}" for script in new - old if not all(accepts(script))]
+        if all(accepts(script) for script in old - new):
+            wrong += [f"{name}: a shell no longer reads {script!r}" for script in new - old if not accepts(script)]
         if "\r" not in text and "\r" in result.text:
             wrong.append(f"{name}: a carriage return")
         left = kinds(check(result.text, fixes=False).findings)

@@ -11,38 +11,16 @@ import click
 from cleanroom import checking
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.lookup import usage_errors
+from cleanroom.cli.options import context_option, exclude_option, format_option, reader_option, target_option
 from cleanroom.feeds import FEEDS
 from cleanroom.findings import SEVERITIES
 from cleanroom.settings import SettingsError
 from cleanroom.suggest import did_you_mean
 
-reader_option = click.option(
-    "--reader",
-    default="",
-    metavar="NAME",
-    callback=lambda _context, _option, name: _known_reader(name),
-    help="What kind of file it is, whatever its name: dockerfile, or what a plugin adds.",
-)
-
-
-def _known_reader(name: str) -> str:
-    from cleanroom.readers import READERS
-
-    if name and name not in READERS:
-        raise click.BadParameter(f"no reader {name!r}{did_you_mean(name, READERS)} (there are: {', '.join(READERS)})")
-    return name
-
 
 @click.command(short_help="Find what package managers leave behind.")
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", *FEEDS)),
-    default="text",
-    metavar="FORMAT",
-    help=f"How to print findings: text, {', '.join(FEEDS)}. [default: text]",
-)
+@format_option("How to print findings: {}.")
 @click.option(
     "--output",
     "outputs",
@@ -61,15 +39,9 @@ def _known_reader(name: str) -> str:
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), help="The severity from which on to exit 1. [default: warning]"
 )
-@click.option("--target", metavar="STAGE", help="The stage that is built, when it is not the last.")
-@click.option(
-    "--exclude", multiple=True, metavar="PATTERN", help="Do not read these files and folders (as in .gitignore)."
-)
-@click.option(
-    "--context",
-    metavar="DIR",
-    help="The build context, where scripts that are copied are read. [default: the Dockerfile's folder]",
-)
+@target_option
+@exclude_option
+@context_option
 @reader_option
 @recipes_option
 @verbose_option

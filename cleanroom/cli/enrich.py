@@ -12,6 +12,7 @@ import click
 
 from cleanroom import checking, discover
 from cleanroom.cli import lookup, recipes_option, verbose_option
+from cleanroom.cli.options import format_option
 from cleanroom.exits import FINDINGS, TROUBLE
 from cleanroom.feeds import FEEDS
 from cleanroom.feeds.fingerprints import label
@@ -28,14 +29,7 @@ _STDIN = ("-", "/dev/stdin", "<stdin>")  # as linters call what they read from t
 @click.command(short_help="Add to another linter's report what cleanroom knows.")
 @click.argument("report", default="-", metavar="[REPORT]")
 @click.argument("paths", nargs=-1, metavar="[PATH…]")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(("text", *FEEDS)),
-    default="text",
-    metavar="FORMAT",
-    help=f"text, {', '.join(FEEDS)}; all but text and json hold cleanroom's findings alone. [default: text]",
-)
+@format_option("{}; all but text and json hold cleanroom's findings alone.")
 @click.option(
     "--fail-on",
     type=click.Choice(SEVERITIES),

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
 from cleanroom import batch, discover
-from cleanroom.checking import file_reader, remark, script_reader
+from cleanroom.checking import arguments, internal_error, remark
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
-from cleanroom.cli.check import find, reader_option
+from cleanroom.cli.check import find
+from cleanroom.cli.options import context_option, exclude_option, reader_option, target_option
 from cleanroom.exits import FINDINGS, TROUBLE
 from cleanroom.feeds import text as text_feed
+from cleanroom.files import write_atomically
 from cleanroom.findings import Fixed
 from cleanroom.records import dataclass
 from cleanroom.settings import PREFERENCES, Settings
@@ -61,15 +60,9 @@ class _Outcome:
 )
 @click.option("--select", multiple=True, metavar="RULE", help="Fix only these: left-behind, left-behind[apt].")
 @click.option("--ignore", multiple=True, metavar="RULE", help="Do not fix these.")
-@click.option("--target", metavar="STAGE", help="The stage that is built, when it is not the last.")
-@click.option(
-    "--exclude", multiple=True, metavar="PATTERN", help="Do not read these files and folders (as in .gitignore)."
-)
-@click.option(
-    "--context",
-    metavar="DIR",
-    help="The build context, where scripts that are copied are read. [default: the Dockerfile's folder]",
-)
+@target_option
+@exclude_option
+@context_option
 @reader_option
 @recipes_option
 @verbose_option
@@ -135,36 +128,17 @@ def _summary(fixed: int, declined: int, changed: int, *, written: bool) -> str:
 
 def _fix(job: _Job) -> _Outcome:
     from cleanroom.fix import fix
-    from cleanroom.library import load_with
     from cleanroom.text import diff
 
     try:
-        data = sys.stdin.buffer.read() if job.path == discover.STDIN else Path(job.path).read_bytes()
-        text = data.decode("utf-8")
-    except OSError as error:
-        return _trouble(job, discover.describe(error))
-    except UnicodeDecodeError as error:
-        return _trouble(job, f"not UTF-8 text (line {error.object.count(10, 0, error.start) + 1}); convert it to UTF-8")
-    settings = job.settings
+        data = discover.read_bytes(job.path)
+        text = discover.decode(data)
+    except discover.ReadError as error:
+        return _trouble(job, str(error))
     try:
-        result = fix(
-            text,
-            library=load_with(settings.recipes),
-            reader=file_reader(job.path, job.reader),
-            target=settings.target or None,
-            read_file=script_reader(job.context),
-            select=settings.select,
-            ignore=settings.ignore,
-            prefer=settings.prefer,
-            unsafe=job.unsafe,
-        )
+        result = fix(text, unsafe=job.unsafe, **arguments(job.path, job.settings, job.context, job.reader))
     except Exception as error:  # the other files are still worth mending
-        message = f"internal error: {type(error).__name__}: {error}"
-        if not job.verbose:
-            return _trouble(job, f"{message}; run again with -v for the traceback")
-        import traceback
-
-        return _trouble(job, message, *traceback.format_exc().splitlines())
+        return _trouble(job, *internal_error(error, verbose=job.verbose))
     remarks = [f"{job.path}:{item.line}:{item.column}: error: {item.message}" for item in result.errors]
     remarks += [f"{job.path}:{item.line}:{item.column}: bug: {item.message}" for item in result.problems]
     changes = result.text != text
@@ -175,11 +149,9 @@ def _fix(job: _Job) -> _Outcome:
         shown = result.text if job.write else ""
     elif changes and job.write:
         try:
-            _write(Path(job.path), data, result.text.encode())
-        except (OSError, _ChangedError) as error:
-            return _trouble(
-                job, f"not written: {error if isinstance(error, _ChangedError) else discover.describe(error)}"
-            )
+            write_atomically(Path(job.path), result.text, over=data)
+        except OSError as error:
+            return _trouble(job, f"not written: {discover.describe(error)}")
     return _Outcome(
         shown,
         tuple(_lines(job, result)),
@@ -201,34 +173,6 @@ def _lines(job: _Job, result: Fixed) -> Iterator[str]:
     ]
     for finding, verdict, what in sorted(rows, key=lambda row: (row[0].line, row[0].column)):
         yield f"{job.path}:{finding.line}: {verdict}: {text_feed.name(finding)}: {what}"
-
-
-class _ChangedError(Exception):
-    """The file is not what it was when it was read."""
-
-
-def _write(path: Path, before: bytes, after: bytes) -> None:
-    """Put ``after`` in the place of ``before``, whole or not at all. Raises OSError, _ChangedError."""
-    path = path.resolve()
-    mode = path.stat().st_mode
-    if not os.access(path, os.W_OK):
-        raise _ChangedError("the file is read-only")
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(after)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, mode & 0o7777)  # noqa: PTH101
-        with contextlib.suppress(OSError, AttributeError):  # who may not give it away, keeps it
-            os.chown(name, path.stat().st_uid, path.stat().st_gid)
-        if path.read_bytes() != before:
-            raise _ChangedError("the file changed while it was being mended; run again")
-        Path(name).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(name).unlink()
-        raise
 
 
 def _trouble(job: _Job, message: str, *details: str) -> _Outcome:
