@@ -37,6 +37,7 @@ class Program:
     folder_options: tuple[str, ...] = ()  # options whose value is the folder it works in: npm --prefix
     single_dash: bool = False  # long options begin with one dash (go build -modcacherw): -mo is not -m -o
     words_before_verb: tuple[str, ...] = ()  # globs over words that are no verb: cargo +nightly build
+    comes_along: bool = False  # is there wherever another program of the recipe is: apt-get beside apt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

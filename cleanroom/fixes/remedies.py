@@ -213,8 +213,8 @@ def _program(site: Site, name: str, recipe: Recipe, fills: list[Fill]) -> str:
                 raise DeclinedError(f"the name of the program is put together at run time: {word.raw}")
             return word.raw
         if any(fnmatchcase(base, pattern) for program in recipe.programs for pattern in program.names):
-            if recipe.id == "apt":
-                return name  # apt, apt-get and aptitude: apt-get is in all images that have one of them
+            if family.comes_along:
+                return name
             break
         if word.literal in recipe.programs[0].modules:
             raise DeclinedError(f"the RUN runs {recipe.name} as a Python module: there may be no {name}")

@@ -194,6 +194,8 @@ class _Installed:
 
 
 def _pick(choice: tuple[Place, ...], filled: Collection[tuple[str, str]]) -> Place:
+    if any(place.cache is None for place in choice):
+        return choice[0]  # it holds what must stay as well, and paths do not tell which is which
     for place in choice:
         if place.cache is not None and (place.recipe.id, place.cache.id) in filled:
             return place
