@@ -69,3 +69,10 @@ def remedy_text(remedy: Remedy, home: str, uid: str = "") -> str:
     if remedy.variable:
         return f"ENV {remedy.variable}={remedy.value}"
     return remedy.run
+
+
+def by_sudo(script: str) -> str:
+    """Return a line of shell as a user who is not root runs it."""
+    if re.search(r"[|;]", script):
+        return "sudo sh -c '" + script.replace("'", "'\\''") + "'"
+    return " && ".join(f"sudo {part}" for part in script.split(" && "))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from cleanroom.facts import applies, home_of, remedy_text
+from collections.abc import Mapping
+
+from cleanroom.facts import applies, by_sudo, home_of, remedy_text
 from cleanroom.library import Library
 from cleanroom.recipe import Recipe
 from cleanroom.records import dataclass
+
+_FIRST_UID = "1000"  # of the first user who is added, on Debian, Alpine, Fedora and what is built on them
 
 
 class NoRemedy(ValueError):  # noqa: N818 - public name
@@ -23,6 +27,8 @@ class Answer:
     base: str
     leaves: str
     note: str
+    before: str  # a command that it needs before the first install
+    environment: Mapping[str, str]  # what it needs set by ENV
 
 
 def query(
@@ -39,7 +45,9 @@ def query(
         raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
     image = base or recipe.official_image
     place = library.base(image)
-    is_root = (user or place.user or "root").partition(":")[0] in ("root", "0")
+    name = (user or place.user or "root").partition(":")[0]
+    name = next((known for known, uid in place.uids.items() if uid == name), name)
+    is_root = name in ("root", "0")
     wanted = {
         item.id
         for item in recipe.caches
@@ -55,21 +63,35 @@ def query(
         and wanted & set(remedy.caches)
         and applies(remedy.versions, remedy.bases, place, recipe.id)
     ]
-    # A user who is not root gets what only root can do when there is nothing else: the build may have sudo.
-    candidates = [remedy for remedy in candidates if is_root or not remedy.root_only] or candidates
     if not candidates:
         kinds = sorted({remedy.kind for remedy in recipe.remedies})
         reason = f": {recipe.without[prefer]}" if prefer in recipe.without else ""
         raise NoRemedy(
             f"{recipe.id} has no way to {prefer}{reason}; ask for another with --prefer (there are: {', '.join(kinds)})"
         )
+    # What only root can do is for another user when there is nothing else: by sudo, as the install was.
+    candidates = [remedy for remedy in candidates if is_root or not remedy.root_only] or candidates
     best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
+    is_by_sudo = best.root_only and not is_root
+    home = home_of(name, place)
+    notes = [best.note] if best.note else []
+    uid = ""
+    if best.kind == "mount" and not (is_root or is_by_sudo):
+        if home == "~" and any(target.startswith("~") for target in best.targets):
+            raise NoRemedy(f"where the home of user {name} is on {image} is not known; name the user in words")
+        uid = place.uids.get(name) or (name if name.isdigit() else "")
+        if not uid:
+            uid = _FIRST_UID
+            notes.append(f"uid={uid} is that of the first user who is added: ask `id -u {name}` whether it is {name}'s")
+    text = remedy_text(best, home, uid)
     return Answer(
         recipe.id,
         best.kind,
         best.caches,
-        remedy_text(best, home_of(user or place.user or "root", place)),
+        by_sudo(text) if is_by_sudo and best.run else text,
         image,
         best.leaves,
-        best.note,
+        "; ".join(notes),
+        best.before,
+        {key: home + value[1:] if value.startswith("~/") else value for key, value in best.environment.items()},
     )

@@ -46,3 +46,8 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
         click.echo(json.dumps(plain(answer), indent=1))
     else:
         click.echo(answer.text)
+        needs = [f"ENV {name}={value}" for name, value in answer.environment.items()]
+        for need in [*needs, *([answer.before] if answer.before else [])]:
+            click.echo(f"needs before it: {need}", err=True)
+        if answer.note and answer.kind == "mount":
+            click.echo(f"note: {answer.note}", err=True)

@@ -538,6 +538,8 @@ def _like_others(site: Site, target: str) -> str:
 
 def _environment(site: Site, name: str, value: str) -> list[Edit]:
     """Return the edit that sets a variable which the mount needs, unless it is set."""
+    if value.startswith("~/"):
+        value = site.layer.home + value[1:]
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or not re.fullmatch(r"[\w./:,=+-]+", value):
         raise DeclinedError(f"the recipe's variable cannot stand in an ENV: {name}={value!r}")
     for item in site.ledger.chain(site.layer.stage):

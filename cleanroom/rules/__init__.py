@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cleanroom.events import Fill
-from cleanroom.facts import applies, remedy_text
+from cleanroom.facts import applies, by_sudo, remedy_text
 from cleanroom.findings import Advice, Finding
 from cleanroom.ledger import Layer, Ledger
 from cleanroom.paths import UNKNOWN, below, covers
@@ -53,7 +53,7 @@ def advice(fill: Fill, layer: Layer) -> Iterator[Advice]:
                 if not any(covers(place, path) or "$" in place for place in places):
                     text = f"rm -rf {path}"
             if fill.sudo:
-                text = " && ".join(f"sudo {part}" for part in text.split(" && "))
+                text = by_sudo(text)
         if text not in texts:
             texts.append(text)
             yield Advice(remedy.kind, text)
