@@ -375,7 +375,7 @@ def _validate(
     text: str | bytes, file: str, schema: str, semantics: Callable[[Any], Iterator[tuple[Place, str]]]
 ) -> list[RecipeProblem]:
     try:
-        document = _document(_compose_subset(text, file))
+        document = _document(compose(text, file))
     except RecipeError as error:
         return list(error.problems)
     found: list[tuple[yaml.Node, str]] = [*document.problems]
@@ -394,7 +394,7 @@ def _validate(
     return sorted({_problem(file, node.start_mark, message) for node, message in found})
 
 
-def _compose_subset(text: str | bytes, file: str) -> yaml.Node:
+def compose(text: str | bytes, file: str) -> yaml.Node:
     """Return the root node. Raises RecipeError also for anchors, aliases and tags.
 
     They can make a small file large, and data into objects.
@@ -713,7 +713,7 @@ def canonical(text: str | bytes, file: str) -> str:
     The data is not checked further than its YAML goes.
     Raises RecipeError for text that is not YAML, or has anchors, aliases, tags or keys that are no words.
     """
-    root = _compose_subset(text, file)
+    root = compose(text, file)
     record, schema = (_Bases, "bases") if Path(file).name == "bases.yaml" else (Recipe, "recipe")
     try:
         entries = list(_entries(root, 0))

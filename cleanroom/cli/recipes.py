@@ -19,9 +19,9 @@ _BASES = "bases.yaml"
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 
 
-@click.group(cls=Group, short_help="Validate and format recipes.")
+@click.group(cls=Group, short_help="Validate and format recipes, check their links.")
 def command() -> None:
-    """Validate and format recipes: what cleanroom knows about package managers."""
+    """Validate and format recipes, and check their links: what cleanroom knows about package managers."""
 
 
 @command.command()
@@ -86,6 +86,50 @@ def fmt(paths: tuple[str, ...], check: bool) -> int:
     if troubled:
         return TROUBLE
     return FINDINGS if check and differs else 0
+
+
+@command.command()
+@click.option("--online", is_flag=True, help="Open each link too, and name those that lead nowhere.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=10,
+    show_default=True,
+    help="Seconds to wait for an answer.",
+)
+@paths_argument
+@verbose_option
+def links(paths: tuple[str, ...], online: bool, timeout: float) -> int:
+    """Check the links in recipe files, and in those in folders: their form, and with --online whether they lead on."""
+    from cleanroom.links import Link, form_problems, unreachable
+    from cleanroom.links import links as links_of
+    from cleanroom.load import RecipeError
+
+    problems = []
+    sound: list[Link] = []
+    files, troubled = _read_all(paths)
+    for file, data in files:
+        try:
+            found = list(links_of(data, file))
+        except RecipeError as error:
+            click.echo(str(error), err=True)
+            troubled = True
+            continue
+        faulty = list(form_problems(found))
+        problems += faulty
+        places = {(problem.line, problem.column) for problem in faulty}
+        sound += [link for link in found if (link.line, link.column) not in places]
+    if online:
+        problems += unreachable(sound, timeout)
+    for problem in sorted(problems):
+        click.echo(str(problem))
+    if troubled:
+        return TROUBLE
+    if not problems:
+        one = len(sound) == 1
+        checked = "opened" if online else f"checked by {'its' if one else 'their'} form"
+        click.echo(f"{len(sound)} link{'s' * (not one)} {checked}", err=True)
+    return FINDINGS if problems else 0
 
 
 def _read_all(paths: Sequence[str]) -> tuple[list[tuple[str, bytes]], bool]:
