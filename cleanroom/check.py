@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 
 from cleanroom import dockerfile
 from cleanroom.dockerfile import Dockerfile, DockerfileError
-from cleanroom.findings import Finding, Problem, Report
+from cleanroom.findings import Finding, Problem, Report, Suppressed
 from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
 from cleanroom.plugins import Registry
@@ -43,10 +43,10 @@ def check(
     ledger = read(text, library, target, read_file, reader)
     if isinstance(ledger, Problem):
         return Report(errors=(ledger,))
-    found = findings(ledger, select, ignore, prefer)
+    found, suppressed = judged(ledger, select, ignore, prefer)
     if fixes:
         found = [with_fix(ledger, finding, prefer) for finding in found]
-    return Report(tuple(found), tuple(ledger.unresolved))
+    return Report(tuple(found), tuple(ledger.unresolved), suppressed=tuple(suppressed))
 
 
 def read(
@@ -68,18 +68,31 @@ def read(
 
 def findings(ledger: Ledger, select: Collection[str], ignore: Collection[str], prefer: str) -> list[Finding]:
     """Return what the rules find, without what is ignored or not asked for, in the order of its place."""
+    return judged(ledger, select, ignore, prefer)[0]
+
+
+def judged(
+    ledger: Ledger, select: Collection[str], ignore: Collection[str], prefer: str
+) -> tuple[list[Finding], list[Suppressed]]:
+    """Return ``findings``, and those that comments in the file hide; both in the order of their place."""
     asked = {selector.partition("[")[0] for selector in select}
     rules = [rule for rule in RULES.values() if rule.default or rule.name in asked]
     found = [finding for rule in rules for finding in rule.find(ledger)]
-    kept = list(_unignored(found, ledger, [rule.name for rule in rules]))
+    kept, hidden = _by_comments(found, ledger, [rule.name for rule in rules])
     kept = [finding for finding in kept if _wanted(finding, select, ignore)]
+    hidden = [item for item in hidden if _wanted(item.finding, select, ignore)]
     if prefer:
         kept = [
             replace(item, remedies=tuple(sorted(item.remedies, key=lambda advice: advice.kind != prefer)))
             for item in kept
         ]
-    kept.sort(key=lambda item: (item.span.start, item.span.end, item.rule, item.manager, item.cache))
-    return kept
+    kept.sort(key=_order)
+    hidden.sort(key=lambda item: _order(item.finding))
+    return kept, hidden
+
+
+def _order(finding: Finding) -> tuple[object, ...]:
+    return finding.span.start, finding.span.end, finding.rule, finding.manager, finding.cache
 
 
 def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool = False) -> Finding:
@@ -122,6 +135,7 @@ class _Ignore:
     last: int
     span: Span
     used: set[str]  # selectors that hid a finding
+    reason: str = ""
 
 
 _COMMENT = re.compile(
@@ -145,14 +159,21 @@ def _ignores(dockerfile: Dockerfile, source: Source) -> Iterator[_Ignore]:
             following = (item for item in dockerfile.instructions if item.end_line >= comment.line)
             instruction = next(following, None)
             first, last = (instruction.line, instruction.end_line) if instruction else (1, 0)
-        yield _Ignore(selectors, "hadolint" if match["tool"] == "hadolint" else "", first, last, comment.span, set())
+        peer = "hadolint" if match["tool"] == "hadolint" else ""
+        reason = comment.text[match.end() :].strip(" \t#:-")
+        yield _Ignore(selectors, peer, first, last, comment.span, set(), reason)
 
 
-def _unignored(found: list[Finding], ledger: Ledger, rules: Collection[str]) -> Iterator[Finding]:
+def _by_comments(
+    found: list[Finding], ledger: Ledger, rules: Collection[str]
+) -> tuple[list[Finding], list[Suppressed]]:
+    """Part what comments leave from what they hide; what is wrong with a comment is a finding too."""
+    kept: list[Finding] = []
+    suppressed: list[Suppressed] = []
     ignores = list(_ignores(ledger.dockerfile, ledger.source))
     for finding in found:
         peers = {identifier for peer, ids in finding.aliases if peer == "hadolint" for identifier in ids}
-        hidden = False
+        hiding: list[str] = []
         for ignore in ignores:
             if not ignore.first <= finding.instruction_line <= ignore.last:
                 continue
@@ -162,12 +183,15 @@ def _unignored(found: list[Finding], ledger: Ledger, rules: Collection[str]) -> 
             else:
                 meant = {selector for selector in ignore.selectors if selects(selector, finding)}
             ignore.used |= meant
-            hidden = hidden or bool(meant)
-        if not hidden:
-            yield finding
-    for ignore in ignores:
-        if not ignore.peer and (why := _why_unused(ignore, ledger.library, rules)):
-            yield _unused(ignore.span, why, ledger.source)
+            if meant:
+                hiding.append(ignore.reason)
+        if hiding:
+            suppressed.append(Suppressed(finding, next(filter(None, hiding), "")))
+        else:
+            kept.append(finding)
+    ours = ((ignore, _why_unused(ignore, ledger.library, rules)) for ignore in ignores if not ignore.peer)
+    kept += [_unused(ignore.span, why, ledger.source) for ignore, why in ours if why]
+    return kept, suppressed
 
 
 def _why_unused(ignore: _Ignore, library: Library, rules: Collection[str]) -> str:

@@ -96,12 +96,21 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that a comment in the file hides, and the reason that stands there, "" where none does."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """All that a check of one text says. Findings are in the order of their place."""
 
     findings: tuple[Finding, ...] = ()
     unresolved: tuple[Unresolved, ...] = ()
     errors: tuple[Problem, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """The files by which other tools run cleanroom: they are well-formed and call what there is."""
 
+import json
 import re
 import shlex
 import shutil
@@ -16,6 +17,8 @@ import cleanroom
 from cleanroom.cli import cli
 from cleanroom.discover import is_dockerfile
 from cleanroom.feeds import FEEDS
+from cleanroom.feeds import text as text_feed
+from cleanroom.findings import Checked
 
 ROOT = Path(__file__).parent.parent
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -93,6 +96,45 @@ def test_the_step_of_the_action_checks_and_writes_sarif(tmp_path: Path, paths: s
     assert done.returncode == code, done.stderr
     assert done.stdout.count("::warning ") == (0 if paths == "clean" else paths.count("o"))
     assert '"version": "2.1.0"' in (tmp_path / "out.sarif").read_text()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
+def test_the_action_uploads_nothing_that_a_comment_hides(tmp_path: Path) -> None:
+    dockerfile = "FROM debian:12\n# cleanroom: ignore=left-behind[apt]\nRUN apt-get update && pip install flask\n"
+    checked = Checked("Dockerfile", dockerfile, cleanroom.check(dockerfile))
+    (tmp_path / "all.sarif").write_text("".join(FEEDS["sarif"].render([checked])))
+    environment = {
+        "ENVIRONMENT": str(Path(sys.executable).parents[1]),
+        "SARIF_FILE": "all.sarif",
+        "UPLOAD": "upload.sarif",
+    }
+    script = ["bash", "-e", "-o", "pipefail", "-c", step("Leave out what comments hide")["run"]]
+    subprocess.run(script, cwd=tmp_path, env=environment, check=True)
+    before, after = (json.loads((tmp_path / name).read_text()) for name in ("all.sarif", "upload.sarif"))
+    assert [result["suppressions"] for result in before["runs"][0]["results"] if "suppressions" in result]
+    (left,) = after["runs"][0]["results"]
+    assert "pip" in left["message"]["text"]
+
+
+def test_the_megalinter_descriptor_finds_the_files_that_check_finds_and_runs_commands(tmp_path: Path) -> None:
+    descriptor = yaml.safe_load(next((ROOT / "templates").glob("mega-linter-plugin-*/*.yml")).read_text())
+    for name in ("Dockerfile", "Containerfile.dev", "app.Dockerfile", "Dockerfile_old", "README.md", "MyDockerfile"):
+        found = any(re.fullmatch(pattern, name) for pattern in descriptor["file_names_regex"])  # as MegaLinter does
+        assert found is is_dockerfile(name), name
+    (linter,) = descriptor["linters"]
+    check = [linter["linter_name"], *linter["cli_lint_extra_args"]]
+    report = tmp_path / "report.sarif"
+    assert_runs([*check, *(text.replace("{{SARIF_OUTPUT_FILE}}", str(report)) for text in linter["cli_sarif_args"])])
+    kept = [word for word in check if word not in linter["cli_lint_fix_remove_args"]]
+    assert_runs([*kept, linter["cli_lint_fix_arg_name"]])
+    for example in linter["examples"]:
+        assert_runs(shlex.split(example)[:-1])
+    dockerfile = "FROM debian:12\nRUN apt-get update && pip install flask\n"
+    output = text_feed.render("some/Dockerfile", dockerfile, cleanroom.check(dockerfile), colour=False, width=80)
+    assert len(re.findall(linter["cli_lint_errors_regex"], output, re.MULTILINE)) == 2
+    (install,) = linter["install"]["dockerfile"]
+    assert install.startswith("RUN ")  # MegaLinter installs plugins by nothing else
+    assert not cleanroom.check(f"FROM alpine\n{install}\n").findings
 
 
 def test_the_gitlab_template_runs_a_command_and_declares_its_inputs() -> None:

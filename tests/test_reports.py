@@ -206,6 +206,21 @@ def test_sarif_has_regions_rules_and_fixes() -> None:
     assert lines[region["startLine"] - 1][region["startColumn"] - 1 : region["endColumn"] - 1] == "apt-get update"
 
 
+def test_what_a_comment_hides_is_suppressed_in_sarif_and_nowhere_else() -> None:
+    run = "RUN apt-get update\n"
+    hidden = checked(f"FROM debian:12\n# cleanroom: ignore=left-behind[apt] the next image needs them\n{run}")
+    shown = checked(f"FROM debian:12\n{run}")
+    (result,) = json.loads(rendered("sarif", hidden))["runs"][0]["results"]
+    assert result["suppressions"] == [{"kind": "inSource", "justification": "the next image needs them"}]
+    (open_one,) = json.loads(rendered("sarif", shown))["runs"][0]["results"]
+    assert result["partialFingerprints"] == open_one["partialFingerprints"]
+    assert "suppressions" not in open_one
+    for name in FEEDS:
+        assert name == "sarif" or "package lists" not in rendered(name, hidden)
+    ignored = Checked("Dockerfile", hidden.text, check(hidden.text, ignore=["left-behind"]))
+    assert not json.loads(rendered("sarif", ignored))["runs"][0]["results"]
+
+
 def test_edits_are_in_sarif_and_rdjson_as_in_the_finding() -> None:
     text = "FROM debian:12\nRUN echo ü && apt-get update && apt-get install -y curl\n"
     file = checked(text)

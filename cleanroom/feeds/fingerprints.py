@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from cleanroom.findings import Checked, Finding
 
 
-def fingerprinted(checked: Checked) -> Iterator[tuple[Finding, str]]:
+def fingerprinted(checked: Checked, findings: Iterable[Finding] | None = None) -> Iterator[tuple[Finding, str]]:
     """Yield each finding with its fingerprint, 32 hexadecimal digits.
 
     Lines above it do not change it, nor does white space within the command; another command does. Equal commands in
-    one file are told apart by their number.
+    one file are told apart by their number. ``findings`` are the file's own where they are not given.
     """
     seen: Counter[tuple[str, ...]] = Counter()
-    for finding in checked.report.findings:
+    for finding in checked.report.findings if findings is None else findings:
         command = " ".join(checked.text[finding.span.start : finding.span.end].replace("\\\n", " ").split())
         key = (checked.path, finding.rule, finding.manager, finding.cache, command)
         seen[key] += 1

@@ -25,6 +25,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
     for checked in files:
         source = Source(checked.text)
         results += [_result(checked.path, source, finding, mark, names) for finding, mark in fingerprinted(checked)]
+        results += _suppressed(checked, source, names)
         notes += [
             {
                 "level": "error",
@@ -108,6 +109,15 @@ def _result(path: str, source: Source, finding: Finding, mark: str, names: list[
     if finding.fix is not None and finding.fix.edits:
         result["fixes"] = [_fix(path, source, finding.fix)]
     return result
+
+
+def _suppressed(checked: Checked, source: Source, names: list[str]) -> Iterator[dict[str, object]]:
+    """Yield the findings that comments hide, which a reader of the log shows as closed or not at all."""
+    reasons = {id(item.finding): item.reason for item in checked.report.suppressed}
+    for finding, mark in fingerprinted(checked, [item.finding for item in checked.report.suppressed]):
+        reason = reasons[id(finding)]
+        suppression = {"kind": "inSource", **({"justification": reason} if reason else {})}
+        yield {**_result(checked.path, source, finding, mark, names), "suppressions": [suppression]}
 
 
 def _fix(path: str, source: Source, fix: Fix) -> dict[str, object]:
