@@ -4,10 +4,13 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import referencing
 import yaml
 
 from cleanroom.cli import main
@@ -15,6 +18,16 @@ from cleanroom.enrich import VERDICTS, canonical, enrich
 from cleanroom.library import load
 from cleanroom.linter_reports import ReportError, parse
 
+
+def _schema(name: str) -> referencing.Resource[Any]:
+    text = (files("cleanroom") / "schemas" / name).read_text()
+    return referencing.Resource.from_contents(json.loads(text))
+
+
+SCHEMA = jsonschema.Draft202012Validator(
+    _schema("enriched-1.schema.json").contents,
+    registry=referencing.Registry().with_resource("cleanroom/findings/1", _schema("findings-1.schema.json")),
+)
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "enrich.yaml").read_text())
 
 
@@ -80,7 +93,8 @@ def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     Path("report").write_text(json.dumps([row]))
     assert main(["enrich", "report", "--format", "json"]) == 1
     document = json.loads(capsys.readouterr().out)
-    assert document["schema"] == "cleanroom/enriched/1"
+    SCHEMA.validate(document)
+    assert not document["errors"]
     (finding,) = document["findings"]
     assert (finding["file"], finding["rule"], finding["verdict"]) == ("Dockerfile", "DL3042", "confirmed")
     assert finding["cleanroom"][0]["rule"] == "left-behind"
@@ -103,6 +117,12 @@ def test_exit_codes_and_what_cannot_be_read(capsys: pytest.CaptureFixture[str]) 
     assert "cleanroom enrich REPORT DOCKERFILE" in capsys.readouterr().err
     assert main(["enrich", "report", "Dockerfile"]) == 1
     assert "Dockerfile:2  DL3042  confirmed" in capsys.readouterr().out
+    Path("Dockerfile").write_text("FRMO debian\n")
+    assert main(["enrich", "report", "Dockerfile", "--format", "json"]) == 2
+    document = json.loads(capsys.readouterr().out)
+    SCHEMA.validate(document)
+    assert document["findings"][0]["verdict"] == "unknown"
+    assert document["errors"][0]["line"] == 1
     Path("report").write_text(json.dumps([row | {"file": "gone/Dockerfile"}]))
     assert main(["enrich", "report"]) == 2
     assert capsys.readouterr().err.startswith("gone/Dockerfile: error: ")

@@ -138,6 +138,7 @@ def _render(done: list[Enriched], form: str) -> Iterator[str]:
 
 
 def _document(done: list[Enriched]) -> dict[str, object]:
+    from cleanroom import __version__
     from cleanroom.feeds.json import rows
 
     def plain(one: Enriched, found: tuple[Finding, ...]) -> list[object]:
@@ -145,6 +146,7 @@ def _document(done: list[Enriched]) -> dict[str, object]:
 
     return {
         "schema": "cleanroom/enriched/1",
+        "version": __version__,
         "findings": [
             {
                 "linter": item.reported.linter,
@@ -161,6 +163,9 @@ def _document(done: list[Enriched]) -> dict[str, object]:
             for item in one.judged
         ],
         "missed": [row for one in done for row in plain(one, one.missed)],
+        "errors": [
+            json.loads(row) for one in done for row in rows(one.path, one.text, Report(errors=one.report.errors)).errors
+        ],
     }
 
 
