@@ -166,6 +166,17 @@ def test_content_that_kills_workers_of_a_cluster_is_set_aside(tmp_path: Path) ->
     assert aside == (("memory", "1"),)
 
 
+def test_a_cluster_without_workers_is_no_reason_to_wait_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr("cleanroom.survey.run.PATIENCE", 1.0)
+    with distributed.LocalCluster(0, threads_per_worker=1, dashboard_address=None) as machines:
+        crew = cluster(machines.scheduler_address)
+        with pytest.raises(OSError, match="no workers any more"):
+            run(tmp_path / "out", [memory(LEFT)], crew)
+
+
 def test_an_interrupted_run_keeps_what_is_done(tmp_path: Path) -> None:
     def interrupt(totals: Any) -> None:
         if totals.new >= 200:

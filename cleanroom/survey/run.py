@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future
+from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
 
 import pyarrow as pa
 
@@ -14,6 +14,7 @@ from cleanroom.survey.sources import Place, Source
 from cleanroom.survey.store import Store, place_key
 
 BATCH = 100  # contents handed to a worker at once
+PATIENCE = 120.0  # seconds that a cluster may be without any worker, as while it starts others
 _TRIES = 2  # of a content on which a worker died
 _AHEAD = 500  # places looked up in the ledger at once
 
@@ -51,13 +52,18 @@ class Crew:
         window: int = 8,
         work: Callable[[pa.Table], Examined] = examine,
         dismiss: Callable[[Executor], None] = lambda executor: executor.shutdown(wait=True, cancel_futures=True),
+        alive: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``hire`` gives an executor, None to work in this process; ``shared``: one death leaves the others alone."""
+        """``hire`` gives an executor, None to work in this process; ``shared``: one death leaves the others alone.
+
+        ``alive`` tells whether there is any worker; an executor that says so by itself needs none.
+        """
         self._hire = hire
         self.shared = shared
         self.window = window
         self._work = work
         self._dismiss = dismiss
+        self._alive = alive
         self._executor = hire()
 
     def submit(self, batch: Batch) -> Future[Examined]:
@@ -72,6 +78,15 @@ class Crew:
             failed: Future[Examined] = Future()
             failed.set_exception(error)
             return failed
+
+    def result(self, future: Future[Examined]) -> Examined:
+        """Return what a batch gave. Raises OSError when all workers are gone and none come, besides its own errors."""
+        gone = 0.0
+        while not wait([future], timeout=PATIENCE / 10).done:
+            gone = 0.0 if self._alive() else gone + PATIENCE / 10
+            if gone >= PATIENCE:
+                raise OSError("the cluster has no workers any more; what was done is kept: give it workers, run again")
+        return future.result()
 
     def renew(self) -> None:
         """Take on new workers in place of dead ones."""
@@ -114,6 +129,7 @@ def cluster(address: str, work: Callable[[pa.Table], Examined] = examine) -> Cre
         window=max(8, threads * 4),
         work=work,
         dismiss=lambda _: client.close(),
+        alive=lambda: bool(client.scheduler_info()["workers"]),
     )
 
 
@@ -189,7 +205,7 @@ def _results(batches: Iterator[Batch], crew: Crew) -> Iterator[tuple[Batch, Exam
             return
         batch, future = under_way.popleft()
         try:
-            yield batch, future.result()
+            yield batch, crew.result(future)
         except Exception as error:
             if not _is_death(error):
                 raise
@@ -223,7 +239,7 @@ def _carefully(batch: Batch, crew: Crew) -> Iterator[tuple[Batch, Examined | Non
 
 def _try(batch: Batch, crew: Crew) -> Examined | None:
     try:
-        return crew.submit(batch).result()
+        return crew.result(crew.submit(batch))
     except Exception as error:
         if not _is_death(error):
             raise
