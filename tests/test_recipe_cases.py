@@ -1,7 +1,8 @@
 """Each recipe that ships has the cases that a recipe needs; what one lacks is named.
 
-``cases/recipes/ID.yaml`` are its cases. Their names begin with what they are about: unclean; cleaned, prevented, mounted;
-trap; near miss. A case for another user has a USER or sudo; one for a cache that lies elsewhere says moved in its name.
+``cases/recipes/ID.yaml`` are its cases. Their names begin with what they are about: unclean; cleaned, prevented,
+mounted; trap; near miss. A case for another user has a USER or sudo; one for a cache that lies elsewhere
+says moved in its name.
 """
 
 from __future__ import annotations
