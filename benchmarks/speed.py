@@ -35,7 +35,11 @@ for file in sys.stdin.read().split("\\n"):
 # Of Linux; what getrusage says would begin with the peak of the process that starts it.
 PEAK = f"{ONE_PROCESS}print(*[line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')])"
 HOSTILE = {
-    "100,000 heredocs": "FROM debian\n" + "RUN <<E\na\nE\n" * 100_000,
+    "10 MB of blank lines": "FROM debian\n" + "\n" * 10_000_000,
+    "10 MB continued": "FROM debian\nRUN a" + "\\\n" * 5_000_000,
+    "0.5 MB of comments": "FROM debian\n" + "#\n" * 260_000,
+    "20,000 heredocs": "FROM debian\n" + "RUN <<E\na\nE\n" * 20_000,
+    "199 commands in 170 RUNs": "FROM debian\n" + ("RUN " + "apt-get update;" * 199 + "\n") * 170,
     "999 RUNs": "FROM debian\n" + "RUN apt-get update\n" * 999,
     "40 nested loops": "FROM debian\nRUN " + "for a in 1 2 3; do " * 40 + "apt-get update" + "; done" * 40 + "\n",
     "a word of 10 MB": "FROM debian\nRUN " + "a" * 10_000_000 + "\n",
@@ -55,13 +59,13 @@ def main() -> None:
     cleanroom = str(Path(sys.executable).with_name("cleanroom"))
     with tempfile.TemporaryDirectory() as folder:
         files = sample(options.dockerfiles, Path(folder, "sample"))
-        print(f"{'measure':<24}{'against':<18}{'ours':>12}{'theirs':>12}{'ratio':>8}   wanted")
+        print(f"{'measure':<30}{'against':<18}{'ours':>12}{'theirs':>12}{'ratio':>8}   wanted")
 
         def show(
             what: str, peer: str, ours: Callable[[], float], theirs: Callable[[], float], wanted: str, unit: str = "s"
         ) -> None:
             mine, other = paired(ours, theirs, options.runs)
-            print(f"{what:<24}{peer:<18}{mine:>10.3f}{unit:>2}{other:>10.3f}{unit:>2}{mine / other:>8.2f}   {wanted}")
+            print(f"{what:<30}{peer:<18}{mine:>10.3f}{unit:>2}{other:>10.3f}{unit:>2}{mine / other:>8.2f}   {wanted}")
 
         def command(measure: Callable[[list[str]], float], *words: str) -> Callable[[], float]:
             return lambda: measure(list(words))

@@ -147,7 +147,9 @@ class Dockerfile:
 
 
 def parse(text: str) -> Dockerfile:
-    """Read ``text``. Raises DockerfileError where BuildKit's own reader would stop."""
+    """Read ``text``. Raises DockerfileError where BuildKit's own reader would stop, and for what is too large."""
+    if len(text) > MAX_LENGTH:
+        raise DockerfileError(f"the file is longer than {MAX_LENGTH} characters", 1)
     lines = _Lines(text)
     directives = _directives(lines)
     escape = next((directive.value for directive in directives if directive.name == "escape"), "\\")
@@ -338,6 +340,7 @@ _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
 
 
 # Ten times as many as people write. What compares each with every other takes no longer than a second or two.
+MAX_LENGTH = 1 << 19  # characters
 MAX_INSTRUCTIONS = 1_000
 MAX_STAGES = 250
 

@@ -8,8 +8,9 @@ whenever the fill did, so when its guards are among those of the fill.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from fnmatch import fnmatchcase
+from itertools import islice, takewhile
 from types import MappingProxyType
 
 from cleanroom import shell
@@ -24,7 +25,10 @@ from cleanroom.text import MappedText, Span
 Guards = frozenset[tuple[str, bool]]
 NO_GUARDS: Guards = frozenset()
 MAX_STEPS = 5_000  # commands and constructs of one Dockerfile, as often as they run
+_WORDS = 50  # of one command count as another
 MAX_EVENTS = 500  # of one RUN
+MAX_OPERANDS = 1_000  # of one rm or find; a * in one counts as one
+_LONGEST_SETTINGS = 1 << 16  # characters of a file of settings
 MAX_DEPTH = 20  # of functions, scripts and sh -c in each other
 
 
@@ -304,12 +308,13 @@ class Walker:
         self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
         self.steps = 0
         self.trap: tuple[MappedText, shell.Sequence] | None = None
+        self.known_removed: dict[str, tuple[int, bool]] = {}  # by path: how many files were removed, and if it was
 
     # -- scripts -------------------------------------------------------------------------------------------------
 
     def run(self, script: MappedText, guards: Guards = NO_GUARDS) -> None:
         """Walk a script. What cannot be read is unresolved."""
-        if self.depth > MAX_DEPTH:
+        if self.depth > MAX_DEPTH or self.is_endless():
             return
         try:
             tree = shell.parse(script)
@@ -346,6 +351,7 @@ class Walker:
         if self.is_endless():
             return True
         if isinstance(node, shell.Command):
+            self.steps += len(node.words) // _WORDS
             return self.command(node, guards)
         if isinstance(node, shell.AndOr):
             return self.and_or(node, guards)
@@ -831,7 +837,7 @@ class Walker:
             option in ("--recursive",) or (not option.startswith("--") and set(option) & {"r", "R"})
             for option in options
         )
-        patterns = tuple(self.resolve(word) for word in rest if not word.startswith("-"))
+        patterns = _few(self.resolve(word) for word in rest if not word.startswith("-"))
         if patterns:
             self.emit(Remove(patterns, recursive, span, guards, 0))
             for pattern in patterns:
@@ -846,11 +852,12 @@ class Walker:
         )
         if not removes:
             return
-        starts: list[str] = []
-        for pattern, word in zip(argv[1:], words[1:], strict=True):
-            if word.startswith(("-", "(", "!")):
-                break
-            starts.append(self.resolve(pattern))
+        starts = _few(
+            self.resolve(pattern)
+            for pattern, _ in takewhile(
+                lambda pair: not pair[1].startswith(("-", "(", "!")), zip(argv[1:], words[1:], strict=True)
+            )
+        )
         conditions = set(words) & {
             "-name",
             "-iname",
@@ -867,9 +874,9 @@ class Walker:
             if names == ["*"] and conditions == {"-name"}:
                 pass
             else:
-                starts = [f"{start.rstrip('/')}/{name}" for start in starts for name in names] if names else []
+                starts = _few(f"{start.rstrip('/')}/{name}" for start in starts for name in names)
         if starts:
-            self.emit(Remove(tuple(starts), True, span, guards, 0))
+            self.emit(Remove(starts, True, span, guards, 0))
 
     def emit(self, event: Event) -> None:
         """Add an event behind those there are."""
@@ -1068,7 +1075,11 @@ class Walker:
         """Tell whether the build removed a file of the base image."""
         from cleanroom.paths import covers
 
-        return any(covers(removed, path) for removed in self.state.removed_files)
+        known = self.known_removed.get(path)
+        if known is None or known[0] != len(self.state.removed_files):
+            known = len(self.state.removed_files), any(covers(each, path) for each in self.state.removed_files)
+            self.known_removed[path] = known
+        return known[1]
 
     # -- words ---------------------------------------------------------------------------------------------------
 
@@ -1182,6 +1193,8 @@ class Walker:
 
 def configure(library: Library, state: State, path: str, text: str, home: str) -> None:
     """Note in ``state`` what the file ``path`` with this ``text`` says: caches prevented or moved, less installed."""
+    if len(text) > _LONGEST_SETTINGS:
+        return
     folder, _, name = path.rpartition("/")
 
     def is_meant(file: str) -> bool:
@@ -1213,6 +1226,12 @@ def tell_versions(library: Library, state: State, path: str) -> None:
         for sign in recipe.signs:
             if any(fnmatchcase(name, file) for file in sign.files):
                 state.tell_version(sign.of or recipe.id, sign.version)
+
+
+def _few(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns, or one that is unknown when they are more than can be followed."""
+    found = tuple(islice(patterns, MAX_OPERANDS + 1))
+    return found if len(found) <= MAX_OPERANDS else (UNKNOWN,)
 
 
 def _behind(argv: list[str], word: str) -> list[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from fnmatch import fnmatchcase
 from functools import lru_cache
 
 from cleanroom import dockerfile as reader
@@ -19,6 +18,8 @@ from cleanroom.paths import UNKNOWN, absolute, below, braces, covers, escape, pl
 from cleanroom.recipe import Base
 from cleanroom.records import dataclass, field
 from cleanroom.text import MappedText, Source, Span
+
+MAX_COPIES = 2_000  # sources of all COPY and ADD of one Dockerfile: each may be a script, or tell of a manager
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +111,14 @@ class Ledger:
     unresolved: list[Unresolved]
     library: Library
     memory: dict[tuple[str, int], object] = field(default_factory=dict)  # what was asked before, by question and id
+    by_layer: dict[int, list[Outcome]] = field(default_factory=dict)  # outcomes by the id of their layer
+
+    def outcomes_in(self, layer: Layer) -> list[Outcome]:
+        """Return what became of the fills of one layer. Only for a ledger that is settled."""
+        if not self.by_layer:
+            for outcome in self.outcomes:
+                self.by_layer.setdefault(id(outcome.layer), []).append(outcome)
+        return self.by_layer.get(id(layer), [])
 
     def chain(self, index: int) -> list[StageLedger]:
         """Return the stage and those it stands on, the lowest first."""
@@ -176,6 +185,7 @@ class _Build:
         self.dockerfile = dockerfile
         self.library = library
         self.steps = 0  # of all walks
+        self.copies = 0  # sources of COPY and ADD that were followed
         self.read_file = read_file
         self.note = note
         self.escape = dockerfile.escape
@@ -277,6 +287,12 @@ class _Build:
                 ledger.copies.append(Copy(index, paths, absolute(target or "", state.workdir), instruction))
             return
         place = absolute(target or "", state.workdir)
+        if self.copies + len(sources) > MAX_COPIES:
+            if self.copies <= MAX_COPIES:
+                self.note(instruction.span, "the file copies more than can be followed from here on")
+            self.copies = MAX_COPIES + 1
+            return
+        self.copies += len(sources)
         for source in sources:
             if source is None or source.startswith("<<") or "://" in source:
                 continue
@@ -288,7 +304,7 @@ class _Build:
             state.copied.append(("" if clean == "." else clean, f"{place.rstrip('/')}/"))
             tell_versions(self.library, state, clean)
             for path in (place, f"{place.rstrip('/')}/{name}"):
-                if self.is_telling(path) and (text := self.read_file(clean)):
+                if self.library.about(path.rpartition("/")[2]) and (text := self.read_file(clean)):
                     configure(self.library, state, path, text, state.home())
             for file in self.library.files():
                 # of a folder that is copied
@@ -299,11 +315,6 @@ class _Build:
             state.texts[place] = heredoc.body.text
             tell_versions(self.library, state, place)
             configure(self.library, state, place, heredoc.body.text, state.home())
-
-    def is_telling(self, path: str) -> bool:
-        """Tell whether a file of this name may say something of a manager."""
-        name = path.rpartition("/")[2]
-        return any(fnmatchcase(name, file) for file in self.library.files())
 
     def layer(self, instruction: Instruction, ledger: StageLedger, state: State) -> Layer:
         mounts = tuple(self.mounts(instruction, state))
@@ -457,23 +468,27 @@ _HOME = re.compile(r"/home/[^/]+")
 def empties(event: Event, fill: Fill) -> bool | None:
     """Tell whether ``event`` empties the cache of ``fill``; None when that is not known."""
     if isinstance(event, Remove):
-        verdicts = []
-        for path in fill.paths:
-            for pattern in event.patterns:
-                verdict = covers(pattern, path)
-                if path.startswith("~") and (home := _HOME.match(pattern)):
-                    verdict = None if covers("~" + pattern[home.end() :], path) else False  # it may be this home
-                if verdict and not event.recursive and not (fill.cache.flat or pattern.endswith(path)):
-                    verdict = False
-                if verdict and not event.recursive and not fill.cache.flat:
-                    verdict = False
-                verdicts.append(verdict)
-        return True if True in verdicts else (None if None in verdicts else False)
+        return _removes(event.patterns, fill.paths, event.recursive or fill.cache.flat)
     if isinstance(event, Clean):
         if event.recipe.id == fill.recipe.id:
             return fill.cache.id in event.paths and _overlap(event.paths[fill.cache.id], fill.paths)
         return any(path in fill.paths and UNKNOWN not in path for paths in event.paths.values() for path in paths)
     return False
+
+
+@lru_cache(maxsize=256)  # a layer may fill the same cache often
+def _removes(patterns: tuple[str, ...], paths: tuple[str, ...], folders: bool) -> bool | None:
+    """Tell whether removing ``patterns`` empties one of ``paths``, which is a folder that it has to take."""
+    unknown = False
+    for path in paths:
+        for pattern in patterns:
+            verdict = covers(pattern, path)
+            if path.startswith("~") and (home := _HOME.match(pattern)):
+                verdict = None if covers("~" + pattern[home.end() :], path) else False  # it may be this home
+            if verdict and folders:
+                return True
+            unknown = unknown or verdict is None
+    return None if unknown else False
 
 
 def _overlap(ones: tuple[str, ...], others: tuple[str, ...]) -> bool | None:
@@ -494,10 +509,11 @@ def _settle(ledger: Ledger, stage: StageLedger) -> None:
     rest = [layer for other in above if other is not stage for layer in other.layers]
     late: dict[tuple[int, str, str, tuple[str, ...]], tuple[Layer, Clean | Remove] | None] = {}
     for position, layer in enumerate(stage.layers):
+        misses: _Misses = {}
         for event in layer.events:
             if not isinstance(event, Fill):
                 continue
-            outcome = _outcome(event, layer)
+            outcome = _outcome(event, layer, misses)
             ledger.outcomes.append(outcome)
             if outcome.state == "left" and event.tops_up and _is_there(ledger, stage, outcome):
                 outcome.state = "there"
@@ -559,7 +575,11 @@ def _is_there(ledger: Ledger, stage: StageLedger, outcome: Outcome) -> bool:
     )
 
 
-def _outcome(fill: Fill, layer: Layer) -> Outcome:
+# Why a clean-up (by its order) misses a cache (by its recipe, id and paths): a layer may fill the same one often.
+_Misses = dict[tuple[int, str, str, tuple[str, ...]], str]
+
+
+def _outcome(fill: Fill, layer: Layer, misses: _Misses) -> Outcome:
     mount = layer.mount(fill.paths)
     if mount is not None:
         return Outcome(fill, layer, "mounted", mount)
@@ -577,7 +597,10 @@ def _outcome(fill: Fill, layer: Layer) -> Outcome:
         None,
     )
     for event, verdict in after:
-        if why := _why_missed(event, verdict, fill, layer):
+        key = (event.order, fill.recipe.id, fill.cache.id, fill.paths)
+        if key not in misses:
+            misses[key] = _why_missed(event, verdict, fill, layer)
+        if why := misses[key]:
             return Outcome(fill, layer, "left", early=early, missed=event, why_missed=why)
     return Outcome(fill, layer, "left", early=early)
 

@@ -76,7 +76,7 @@ class Library:
         self._providers = providers
         self._bases: tuple[Base, ...] | None = None
         self._names: _Names | None = None
-        self._files: frozenset[str] | None = None
+        self._files: tuple[dict[str, list[str]], list[tuple[str, str]]] | None = None
         self._base_cache: dict[str, Base] = {}
 
     def find(self, name: str) -> Recipe:
@@ -116,17 +116,14 @@ class Library:
 
     def files(self) -> frozenset[str]:
         """Return the base names (globs) of all files that tell something of a manager."""
-        if self._files is None:
-            self._files = frozenset(file for identifier in self._ids for file in self._claims(identifier).files)
-        return self._files
+        exact, globs = self._all_files()
+        return frozenset((*exact, *(pattern for pattern, _ in globs)))
 
     def about(self, file: str) -> tuple[Recipe, ...]:
         """Return the recipes to which a file of this base name may tell something: configuration, signs."""
-        return tuple(
-            self._recipe(identifier)
-            for identifier in self._ids
-            if any(matches(file, pattern) for pattern in self._claims(identifier).files)
-        )
+        exact, globs = self._all_files()
+        found = {*exact.get(file, ()), *(identifier for pattern, identifier in globs if matches(file, pattern))}
+        return tuple(map(self._recipe, sorted(found)))
 
     def base(self, image: str) -> Base:
         """Return what is known of a base image: all entries that match, later ones over earlier ones."""
@@ -169,6 +166,20 @@ class Library:
             return None
         recipe = self._recipe(place[0])
         return recipe, recipe.programs[place[1]]
+
+    def _all_files(self) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
+        """Return what tells something of which managers: ids by base name, and pairs of a glob and an id."""
+        if self._files is None:
+            exact: dict[str, list[str]] = {}
+            globs = []
+            for identifier in self._ids:
+                for file in self._claims(identifier).files:
+                    if is_glob(file):
+                        globs.append((file, identifier))
+                    else:
+                        exact.setdefault(file, []).append(identifier)
+            self._files = exact, globs
+        return self._files
 
     def _all_names(self) -> _Names:
         if self._names is None:

@@ -39,7 +39,10 @@ def absolute(pattern: str, folder: str) -> str:
 
 
 def braces(pattern: str, limit: int = 256) -> list[str]:
-    """Return what bash's brace expansion makes of a pattern: ``{a,b}`` and nested ones; at most ``limit`` words."""
+    """Return what bash's brace expansion makes of a pattern: ``{a,b}`` and nested ones.
+
+    What would become more than about ``limit`` words is unknown.
+    """
     start = -1
     depth = 0
     commas: list[int] = []
@@ -60,11 +63,10 @@ def braces(pattern: str, limit: int = 256) -> list[str]:
                 head, tail = pattern[:start], pattern[index + 1 :]
                 bounds = [start, *commas, index]
                 choices = [pattern[a + 1 : b] for a, b in pairwise(bounds)]
-                return [
-                    word
-                    for choice in choices
-                    for word in braces(f"{head}{choice}{tail}", max(limit // len(choices), 1))
-                ][:limit]
+                if len(choices) > limit:
+                    return [UNKNOWN]
+                limit //= len(choices)
+                return [word for choice in choices for word in braces(f"{head}{choice}{tail}", limit)]
         index += 1
     return [pattern]
 

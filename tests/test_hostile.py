@@ -3,7 +3,9 @@
 import pytest
 
 from cleanroom import check
-from cleanroom.dockerfile import MAX_INSTRUCTIONS, MAX_STAGES, MAX_VALUE, expand
+from cleanroom.dockerfile import MAX_INSTRUCTIONS, MAX_LENGTH, MAX_STAGES, MAX_VALUE, expand
+from cleanroom.events import MAX_OPERANDS
+from cleanroom.library import load
 
 FROM = "FROM debian:12\n"
 APT = "RUN apt-get update\n"
@@ -12,7 +14,7 @@ APT = "RUN apt-get update\n"
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        (FROM + "RUN <<E\na\nE\n" * 100_000, 3 * MAX_INSTRUCTIONS - 1, "more than 1000 instructions"),
+        (FROM + "RUN <<E\na\nE\n" * 20_000, 3 * MAX_INSTRUCTIONS - 1, "more than 1000 instructions"),
         (FROM + "COPY a /b\n" * MAX_INSTRUCTIONS, MAX_INSTRUCTIONS + 1, "more than 1000 instructions"),
         (FROM * (MAX_STAGES + 1), MAX_STAGES + 1, "more than 250 stages"),
     ],
@@ -83,3 +85,40 @@ def test_a_value_that_no_program_could_be_given_is_unknown() -> None:
     assert check(f"{FROM}ENV A=0123456789\n" + f"ENV A={'$A' * 10}\n" * 20 + "RUN rm -rf $A\n").errors == ()
     grow = "A=" + "$A" * 10 + "; "
     assert check(f"{FROM}RUN A=0123456789; {grow * 20} rm -rf $A\n").errors == ()
+
+
+@pytest.mark.parametrize(
+    "text", [FROM + "\n" * 10_000_000, f"{FROM}RUN a" + "\\\n" * 5_000_000], ids=["blank", "continued"]
+)
+def test_a_file_that_no_one_wrote_is_not_read(text: str) -> None:
+    (error,) = check(text).errors
+    assert (error.line, error.message) == (1, f"the file is longer than {MAX_LENGTH} characters")
+
+
+def test_brace_expansions_without_end_are_not_known() -> None:
+    bash = f'{FROM}SHELL ["bash", "-c"]\n'
+    removal = "RUN apt-get update && rm -rf "
+    assert not check(f"{bash}{removal}{'{a,b}' * 12_000}\n").findings
+    assert not check(f"{bash}{removal}/{{{','.join(map(str, range(300)))}}}\n").findings
+    assert len(check(f"{bash}{removal}/{{a,b}}\n").findings) == 1
+
+
+def test_operands_without_end_are_not_known() -> None:
+    many = " ".join(f"/v{number}" for number in range(MAX_OPERANDS + 1))
+    assert not check(f"{FROM}RUN apt-get update; rm -rf {many}\n").findings
+    assert not check(f"{FROM}RUN apt-get update; find {many} -name x -name y -delete\n").findings
+    assert len(check(f"{FROM}RUN apt-get update; rm -rf {many.partition(' ')[2]}\n").findings) == 1
+
+
+def test_words_and_copies_without_end_are_bounded() -> None:
+    report = check(f"{FROM}RUN {'eval ' * 10_000}apt-get update\nCOPY {'a ' * 3_000}/x/\nCOPY b c /x/\n")
+    assert [(item.line, item.reason) for item in report.unresolved] == [
+        (3, "the file copies more than can be followed from here on")
+    ]
+
+
+def test_no_pattern_of_a_recipe_looks_at_blank_lines_again_and_again() -> None:
+    for recipe in load().recipes():
+        for item in (*recipe.preventions, *recipe.settings, *recipe.lean):
+            assert "^\\s" not in item.pattern, f"{recipe.id}: write ^[ \\t]*, since \\s takes line ends too"
+            assert not item.pattern.startswith("(?is)(?="), f"{recipe.id}: begin it with \\A"

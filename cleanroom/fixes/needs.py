@@ -67,11 +67,8 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
                 found.setdefault(layer.instruction.span.start, Wanting(layer, event, cleans))
             present = True
     return any(
-        outcome.layer is layer
-        and outcome.state == "left"
-        and outcome.fill.recipe.id == fill.recipe.id
-        and outcome.fill.cache.id == fill.cache.id
-        for outcome in ledger.outcomes
+        outcome.state == "left" and outcome.fill.recipe.id == fill.recipe.id and outcome.fill.cache.id == fill.cache.id
+        for outcome in ledger.outcomes_in(layer)
     )
 
 
@@ -143,12 +140,12 @@ def fetches_for(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
 def topped_up(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
     """Return the fills of later layers that add nothing, since the layer of ``outcome`` holds it all."""
     fill = outcome.fill
-    layers = [layer for layers in followers(ledger, outcome.layer) for layer in layers]
+    layers = {id(layer): layer for layers in followers(ledger, outcome.layer) for layer in layers}
     return [
         other
-        for other in ledger.outcomes
+        for layer in layers.values()
+        for other in ledger.outcomes_in(layer)
         if other.state == "there"
-        and any(other.layer is layer for layer in layers)
         and other.fill.recipe.id == fill.recipe.id
         and other.fill.cache.id == fill.cache.id
         and other.fill.paths == fill.paths

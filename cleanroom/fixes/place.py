@@ -28,7 +28,6 @@ class Site:
         self.ledger = ledger
         self.layer = layer
         self.text = ledger.dockerfile.text
-        self._script: Script | None = None
 
     @property
     def line(self) -> int:
@@ -37,8 +36,19 @@ class Site:
 
     def script(self) -> Script:
         """Return the script of the RUN. Raises DeclinedError when it has none that could be edited."""
-        if self._script is not None:
-            return self._script
+        question = ("script", id(self.layer))
+        if question not in self.ledger.memory:
+            try:
+                self.ledger.memory[question] = self._read()
+            except DeclinedError as declined:
+                self.ledger.memory[question] = declined
+        script = self.ledger.memory[question]
+        if isinstance(script, DeclinedError):
+            raise DeclinedError(script.reason)
+        assert isinstance(script, Script)
+        return script
+
+    def _read(self) -> Script:
         instruction = self.layer.instruction
         if instruction.exec_form is not None:
             raise DeclinedError(
@@ -46,18 +56,25 @@ class Site:
             )
         if len(self.layer.scripts) != 1:
             raise DeclinedError("another program than a shell reads this RUN")
-        mapped = self.layer.scripts[0]
-        document = self._is_document()
-        argv = self.interpreter()
-        errexit = _started_with_e(argv)
-        self.zsh = any(word.rpartition("/")[2] == "zsh" for word in argv)
+        errexit = _started_with_e(self.interpreter())
         try:
-            self._script = Script(self.text, mapped, document=document, escape=instruction.escape, errexit=errexit)
+            script = Script(
+                self.text,
+                self.layer.scripts[0],
+                document=self._is_document(),
+                escape=instruction.escape,
+                errexit=errexit,
+            )
         except shell.ShellError as error:
             raise DeclinedError(f"the shell script cannot be read: {error.message}") from None
-        if not self._script.statements:
+        if not script.statements:
             raise DeclinedError("the RUN has no command")
-        return self._script
+        return script
+
+    @property
+    def zsh(self) -> bool:
+        """Whether zsh reads the script."""
+        return any(word.rpartition("/")[2] == "zsh" for word in self.interpreter())
 
     def _is_document(self) -> bool:
         """Tell whether the script is the body of a here-document."""

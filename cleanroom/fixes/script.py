@@ -11,7 +11,9 @@ changes nothing, or none.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 
 from cleanroom import shell
 from cleanroom.events import TESTS
@@ -73,6 +75,11 @@ class Script:
         self.statements = tuple(
             Statement(tuple(_links(item.node)), item.terminator, item.terminator_span) for item in self.tree.items
         )
+        self._links = [
+            (link.span.start, link.span.end, Place(number, index))
+            for number, statement in enumerate(self.statements)
+            for index, link in enumerate(statement.links)
+        ]
         self._commands = tuple(shell.commands(self.tree))
         self.functions = frozenset(
             node.name for statement in self.statements for node in _functions([link.node for link in statement.links])
@@ -83,13 +90,13 @@ class Script:
 
     def locate(self, span: Span) -> Place | None:
         """Return the link that holds ``span``; of a function's body, the last link, since it may be called there."""
-        for number, statement in enumerate(self.statements):
-            for index, link in enumerate(statement.links):
-                if link.span.start <= span.start and span.end <= link.span.end:
-                    if self.functions and any(isinstance(node, shell.Function) for node in _walk(link.node)):
-                        return self.last
-                    return Place(number, index)
-        return None
+        index = bisect_right(self._links, span.start, key=itemgetter(0)) - 1
+        if index < 0 or self._links[index][1] < span.end:
+            return None
+        place = self._links[index][2]
+        if self.functions and any(isinstance(node, shell.Function) for node in _walk(self.link(place).node)):
+            return self.last
+        return place
 
     @property
     def last(self) -> Place:

@@ -34,8 +34,8 @@ def find(ledger: Ledger) -> Iterator[Finding]:
         for layer in stage.layers:
             left = {
                 (outcome.fill.recipe.id, outcome.fill.cache.id)
-                for outcome in ledger.outcomes
-                if outcome.layer is layer and outcome.state == "left" and (stage.ships or outcome.copied_by is not None)
+                for outcome in ledger.outcomes_in(layer)
+                if outcome.state == "left" and (stage.ships or outcome.copied_by is not None)
             }
             for event in layer.events:
                 if not isinstance(event, Clean):

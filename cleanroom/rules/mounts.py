@@ -15,8 +15,8 @@ def _emptied(ledger: Ledger) -> Iterator[Finding]:
         mounts = [mount for mount in layer.mounts if mount.kind == "cache"]
         mounted = [
             outcome.fill
-            for outcome in ledger.outcomes
-            if outcome.layer is layer and outcome.mount is not None and outcome.mount.kind == "cache"
+            for outcome in ledger.outcomes_in(layer)
+            if outcome.mount is not None and outcome.mount.kind == "cache"
         ]
         for event in layer.events:
             if not mounts or not isinstance(event, (Clean, Remove)):
@@ -59,8 +59,7 @@ def _defeated(ledger: Ledger) -> Iterator[Finding]:
         if fill.prevented == fill.cache.kept_out_by_file and fill.prevented not in outcome.layer.base.files:
             continue  # not known to be there
         if any(
-            other.mount == outcome.mount and other.layer is outcome.layer and not other.fill.prevented
-            for other in ledger.outcomes
+            other.mount == outcome.mount and not other.fill.prevented for other in ledger.outcomes_in(outcome.layer)
         ):
             continue  # another command fills it
         key = (outcome.layer.instruction.span.start, fill.recipe.id)
