@@ -303,6 +303,7 @@ class Walker:
         self.depth = 0
         self.fixed_span: Span | None = None  # of the command that runs a script kept in a file
         self.current: shell.Command | None = None  # the command that is being walked
+        self.decisive: shell.Node | None = None  # the chain by which the script ends: where it fails, there is no layer
         self.texts = 0  # of sh -c and eval, one in the other
         self.script = MappedText(())
         self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
@@ -321,6 +322,8 @@ class Walker:
         except shell.ShellError as error:
             self.unresolved(error.span, f"the shell script cannot be read: {error.message}")
             return
+        if not self.depth:
+            self.decisive = _decisive(tree)
         self.run_tree(script, tree, guards)
 
     def run_tree(self, script: MappedText, tree: shell.Node, guards: Guards) -> None:
@@ -404,7 +407,7 @@ class Walker:
         last: shell.Node = first
         condition: Guards = guards  # under which the left side succeeds
         for link in reversed(chain):
-            test = self.is_test(last)
+            test = node is not self.decisive and self.is_test(last)
             if link.operator == "&&":
                 holds = condition | {(self.key(last), True)} if test else condition
                 done = self.walk(link.second, holds)
@@ -1421,6 +1424,18 @@ def cache_paths(
         if holds:
             break
     return tuple(found)
+
+
+def _decisive(tree: shell.Sequence) -> shell.Node | None:
+    """Return the chain of ``&&`` by whose status a script ends, None when it ends by something else."""
+    if not tree.items or tree.items[-1].terminator == "&":
+        return None
+    node = last = tree.items[-1].node
+    while isinstance(node, shell.AndOr):
+        if node.operator != "&&":
+            return None
+        node = node.first
+    return last
 
 
 def _raw(node: shell.Node) -> str:

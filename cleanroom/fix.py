@@ -119,14 +119,22 @@ class _Work:
         ]
 
     def choose(self, found: Iterable[Finding]) -> list[Finding]:
-        """Return the findings whose fixes can be made at once. Equal fixes are one."""
+        """Return the findings whose fixes can be made at once. Equal fixes are one.
+
+        RUNs are joined once each of them is mended, so that clean-ups that both have can become one.
+        """
         chosen: list[Finding] = []
         made: set[Fix] = set()
         taken: list[Edit] = []
-        for finding in found:
+        fixable = [
+            finding
+            for finding in found
+            if finding.fix and (finding.fix.safe or self.unsafe) and _key(finding) not in self.dropped
+        ]
+        single = [finding for finding in fixable if finding.rule != "split-installs"]
+        for finding in single or fixable:
             fix = finding.fix
-            if fix is None or not (fix.safe or self.unsafe) or _key(finding) in self.dropped:
-                continue
+            assert fix is not None
             if fix not in made:
                 if any(edit != other and _touch(edit, other) for edit in fix.edits for other in taken):
                     continue

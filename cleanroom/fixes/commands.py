@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 
@@ -11,7 +12,7 @@ from cleanroom.findings import Finding, Fix
 from cleanroom.fixes import leftovers, needs, remedies
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.remedies import Plan
-from cleanroom.fixes.script import Place
+from cleanroom.fixes.script import Link, Place
 from cleanroom.ledger import Layer, Ledger, Mount
 from cleanroom.paths import below
 from cleanroom.recipe import Hazard, Recipe
@@ -322,22 +323,56 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
             if link.node.words[0].literal is None or link.node.words[0].literal in _LASTING:
                 raise DeclinedError(f"{link.node.words[0].raw} would change what comes after it")
     text = ledger.dockerfile.text
-    start = above.script().statements[-1].links[-1].span.end
+    start = _end_without_cleanups(above, below_it)
     end = below_it.script().statements[0].links[0].span.start
     between = text[first.span.end : second.span.start]
     lines = between.split("\n")[1:-1] if "\n" in between else []
-    if text[start : first.span.end].strip() or any(
+    if text[above.script().statements[-1].links[-1].span.end : first.span.end].strip() or any(
         line.strip() and not line.lstrip().startswith("#") for line in lines
     ):
         raise DeclinedError("something stands between the two RUNs")
     comments = [line.removesuffix("\r") for line in lines if line.strip()]
-    joint = above.script().joint(above.style() or below_it.script().style(), comments)
+    style = above.style() or below_it.script().style()
+    joint = above.script().joint(style, comments)
     return Fix(
         False,
         f"join it to the RUN on line {first.line}",
-        (Edit(Span(start, end), joint),),
+        (Edit(Span(start, end), joint), *_broken(above, style, start), *_broken(below_it, style)),
         "two layers become one, which is built anew when either changes",
     )
+
+
+def _broken(site: Site, style: str, end: int | None = None) -> list[Edit]:
+    """Return the edits that give each command of a RUN that is on one line a line of its own, up to ``end``."""
+    links = site.script().statements[0].links
+    gaps = [Span(one.span.end, other.span.start) for one, other in itertools.pairwise(links)]
+    texts = [site.text[gap.start : gap.end] for gap in gaps]
+    if any("\n" in text or text.strip(" ") != "&&" for text in texts):
+        return []
+    joint = site.script().joint(style, ())
+    return [Edit(gap, joint) for gap in gaps if end is None or gap.end <= end]
+
+
+def _end_without_cleanups(above: Site, below_it: Site) -> int:
+    """Return where the RUN above ends without the clean-ups at its end that are at the end of the one below too."""
+    links = above.script().statements[-1].links
+    end = len(links)
+    others = {below_it.text[link.span.start : link.span.end] for link in _cleanups_at_end(below_it)}
+    for link in reversed(_cleanups_at_end(above)):
+        if above.text[link.span.start : link.span.end] not in others:
+            break
+        end -= 1
+    return links[end - 1].span.end
+
+
+def _cleanups_at_end(site: Site) -> list[Link]:
+    """Return the last links of a RUN that do nothing but clean up; never its first."""
+    links = site.script().statements[-1].links
+    cleanups = {event.span for event in site.layer.events if isinstance(event, (Clean, Remove))}
+    start = len(links)
+    while start > 1 and links[start - 1].span in cleanups:
+        start -= 1
+    return list(links[start:])
 
 
 # -- not-lean ----------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from cleanroom.events import Clean, Fill, Need, Remove
+from cleanroom.events import Clean, Fill, Need, Other, Remove
 from cleanroom.facts import applies
 from cleanroom.findings import Finding, Fix
 from cleanroom.fixes import needs, remedies
@@ -135,9 +135,9 @@ def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:
 
 # -- what later lines need -------------------------------------------------------------------------------------------
 
-_SOURCES = re.compile(
-    r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture|dpkg\s+-i|\.deb\b", re.IGNORECASE
-)
+_SOURCES = re.compile(r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture", re.IGNORECASE)
+# A package in a file may bring sources along.
+_INSTALLS_FILE = re.compile(r"\b(?:dpkg|gdebi)\b|\binstall\b(?:\\\r?\n|[^&|;\n])*?(?:\.deb\b|[$*])")
 _WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
@@ -161,18 +161,23 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
     there = Site(ledger, wanting.layer)
     line = ledger.source.position(need.span.start)[0]
     reason = f"line {line} needs {cache.what} from here"
-    if not cache.refill or wanting.layer.base.family != "debian":
-        raise DeclinedError(reason)
+    family = wanting.layer.base.family
+    if not cache.refill or not (family == "debian" or (not family and outcome.fill.verb == "update")):
+        raise DeclinedError(reason)  # where its update ran, the command is there, whatever the base is
     if ledger.stages[wanting.layer.stage] is not ledger.stages[outcome.layer.stage]:
         raise DeclinedError(f"{reason}, in a stage built on this one")
     if wanting.layer.instruction.onbuild or outcome.layer.instruction.onbuild:
         raise DeclinedError(f"{reason}, when another image is built")
     start, end = outcome.fill.span.end, need.span.start
     between = ledger.dockerfile.text[start:end]
-    if _SOURCES.search(between) or any(
-        _WHOLE.match(ledger.dockerfile.text[item.span.start : item.span.end])
-        for item in ledger.stages[outcome.layer.stage].stage.instructions
-        if start < item.span.start < end
+    if (
+        _SOURCES.search(between)
+        or (".deb" in between and _INSTALLS_FILE.search(between))
+        or any(
+            _WHOLE.match(ledger.dockerfile.text[item.span.start : item.span.end])
+            for item in ledger.stages[outcome.layer.stage].stage.instructions
+            if start < item.span.start < end
+        )
     ):
         raise DeclinedError(f"{reason}, and the sources of packages change in between")
     script = there.script()
@@ -265,14 +270,15 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
     except DeclinedError:
         return
     cleanups = [event for event in layer.events if isinstance(event, (Clean, Remove))]
-    if len(cleanups) != len(layer.events) or {event.span for event in cleanups} != {
-        link.span for statement in script.statements for link in statement.links
-    }:
+    commands = {link.span for statement in script.statements for link in statement.links}
+    if {event.span for event in cleanups} != commands or any(
+        not isinstance(event, (Clean, Remove, Other)) or event.span not in commands for event in layer.events
+    ):
         return
     waiting = [
         item
         for item in site.ledger.outcomes
-        if item.state == "left" and any(empties(event, item.fill) for event in cleanups)
+        if item.state == "left" and not item.fill.cache.minor and any(empties(event, item.fill) for event in cleanups)
     ]
     if not all(item.layer is outcome.layer or _has_safe_fix(site.ledger, item) for item in waiting):
         return
@@ -287,9 +293,23 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
     plan.title += f", and drop the RUN on line {instruction.line}, which frees nothing"
 
 
+# What other linters, and this one, are told above an instruction: alone, it would be about the next one.
+_DIRECTIVE = re.compile(
+    r"\s*#\s*(?:hadolint|tally|cleanroom:|check=|nosemgrep|trivy:|checkov:|kics-scan)", re.IGNORECASE
+)
+
+
 def without_instruction(site: Site) -> Edit:
-    """Return the edit that takes a RUN away, with its line end."""
+    """Return the edit that takes a RUN away, with its line end and what ignores findings in it.
+
+    Of the blank lines around it, those above stay.
+    """
     source, instruction = site.ledger.source, site.layer.instruction
-    number = instruction.end_line
-    end = source.line_start(number + 1) if number < len(source) else len(site.text)
-    return Edit(Span(source.line_start(instruction.line), end), "")
+    first, last = instruction.line, instruction.end_line
+    while first > 1 and _DIRECTIVE.match(source.line(first - 1)):
+        first -= 1
+    if first == 1 or not source.line(first - 1).strip():
+        while last < len(source) and not source.line(last + 1).strip():
+            last += 1
+    end = source.line_start(last + 1) if last < len(source) else len(site.text)
+    return Edit(Span(source.line_start(first), end), "")

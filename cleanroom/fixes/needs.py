@@ -72,6 +72,12 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
     )
 
 
+# Scripts that install nothing, by what they are for everywhere: autoconf's, and those that only set variables.
+_HARMLESS = re.compile(
+    r"the script (?:\S*/)?(?:configure|autogen\.sh|activate|os-release|\S*\.?bashrc|\.profile) could\b"
+)
+
+
 def unseen(ledger: Ledger, layer: Layer) -> int | None:
     """Return the line of a later RUN, on the same chain, that runs something which could not be seen."""
     if not ledger.unresolved:
@@ -79,7 +85,9 @@ def unseen(ledger: Ledger, layer: Layer) -> int | None:
     for layers in followers(ledger, layer):
         for other in layers:
             for item in ledger.unresolved:
-                if other.instruction.line <= item.line <= other.instruction.end_line:
+                if other.instruction.line <= item.line <= other.instruction.end_line and not _HARMLESS.match(
+                    item.reason
+                ):
                     return item.line
     return None
 

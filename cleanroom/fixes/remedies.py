@@ -234,6 +234,10 @@ def _check_reach(site: Site, texts: list[str], fills: list[Fill]) -> None:
         return
     walker = Walker(site.ledger.library, state.copy(), lambda _: None, lambda *_: None)
     walker.run(MappedText([(" && ".join(texts), 0)]))
+    for event in walker.events:
+        paths = [path for paths in event.paths.values() for path in paths] if isinstance(event, Clean) else []
+        if (mount := site.layer.mount(paths)) is not None:
+            raise DeclinedError(f"it would also empty the mount on {mount.target}")
     for fill in fills:
         if not any(isinstance(event, (Clean, Remove)) and empties(event, fill) for event in walker.events):
             shown = fill.paths[0].replace(UNKNOWN, "…") if fill.paths else "where is not known"
@@ -467,7 +471,8 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         if not uid:
             name = layer.user.partition(":")[0]
             raise DeclinedError(f"a cache mount belongs to root, and the number of the user {name} is not known")
-        owner = f",uid={uid}"
+        # Builders keep one cache for all that ask for the same place, with the owner that asked first.
+        owner = f",id={{}}-{uid},uid={uid}"
         gid = layer.user.partition(":")[2]
         if gid.isdigit():
             owner += f",gid={gid}"
@@ -484,7 +489,8 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         if any(below(place, other.target) or below(other.target, place) for other in layer.mounts):
             raise DeclinedError(f"there is a mount on {place} already")
         sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
-        flags.append(_like_others(site, place) or f"--mount=type=cache,target={place}{sharing}{owner}")
+        name = recipe.id if len(remedy.targets) == 1 else f"{recipe.id}-{place.rpartition('/')[2]}"
+        flags.append(_like_others(site, place) or f"--mount=type=cache,target={place}{sharing}{owner.format(name)}")
         covered = [
             event
             for event in layer.events
@@ -516,7 +522,6 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         plan.edits += _environment(site, name, value)
     if not knows_mounts(site):
         plan.why = "the file does not say that its builder knows cache mounts (a syntax directive does)"
-    del recipe
     return plan
 
 

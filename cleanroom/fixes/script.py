@@ -212,10 +212,13 @@ class Script:
         )
 
     def _is_guarded(self, since: Place, place: Place) -> bool:
-        """Tell whether a test stands in the chain before what is joined at ``place``, so that it may not run."""
+        """Tell whether a test stands in the chain before ``place``, so that what joins there may not run in a layer."""
         first = since.link + 1 if place.statement == since.statement else 0
-        links = self.statements[place.statement].links[first : place.link + 1]
-        return any(_is_test(link.node) for link in links)
+        statement = self.statements[place.statement]
+        if any(_is_test(link.node) for link in statement.links[first : place.link + 1]):
+            is_last = place.statement == len(self.statements) - 1 and statement.terminator != "&"
+            return not is_last or any(link.operator == "||" for link in statement.links)  # else there is no layer
+        return False
 
     def _joiner(self, place: Place) -> str:
         """Return what joins a command behind the link at ``place``: ``&&``, ``;``, or "" when nothing does."""
