@@ -79,7 +79,7 @@ def judged(
     rules = [rule for rule in RULES.values() if rule.default or rule.name in asked]
     found = [finding for rule in rules for finding in rule.find(ledger)]
     kept, hidden = _by_comments(found, ledger, [rule.name for rule in rules])
-    kept = [finding for finding in kept if _wanted(finding, select, ignore)]
+    kept = [_worded(finding, ledger.dockerfile) for finding in kept if _wanted(finding, select, ignore)]
     hidden = [item for item in hidden if _wanted(item.finding, select, ignore)]
     if prefer:
         kept = [
@@ -100,7 +100,22 @@ def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool
     from cleanroom.fixes import propose
 
     fix = propose(ledger, finding, prefer=prefer, unsafe=unsafe)
-    return replace(finding, no_fix=fix) if isinstance(fix, str) else replace(finding, fix=fix)
+    name = f"this {ledger.dockerfile.run}"
+    if isinstance(fix, str):
+        return replace(finding, no_fix=fix.replace("this RUN", name))
+    return replace(finding, fix=replace(fix, title=fix.title.replace("this RUN", name)))
+
+
+def _worded(finding: Finding, dockerfile: Dockerfile) -> Finding:
+    """Return a finding in the words of the file: where that has scripts alone, there is no ENV line and no mount."""
+    if dockerfile.run == "RUN":
+        return finding
+    remedies = tuple(
+        replace(advice, text=f"export {advice.text[4:]}") if advice.text.startswith("ENV ") else advice
+        for advice in finding.remedies
+        if advice.kind != "mount"
+    )
+    return replace(finding, remedies=remedies, message=finding.message.replace("this RUN", f"this {dockerfile.run}"))
 
 
 _SELECTOR = re.compile(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")

@@ -54,11 +54,22 @@ def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str
         for name in filter(is_dockerfile, names):
             file = place / name
             # A pipe or a device would block; a link that leads nowhere is for the reader to name.
-            if (file.is_file() or not file.exists()) and not excluded(str(file), False):
+            if (file.is_file() or not file.exists()) and not excluded(str(file), False) and _is_meant(str(file), name):
                 files.append(file)
     if not files and not troubles:
         troubles.append(Trouble(path, "no Dockerfile in this folder"))
     return [str(file) for file in sorted(files)], troubles
+
+
+def _is_meant(path: str, name: str) -> bool:
+    """Tell whether a file is of the kind that its name says; it is when that cannot be told."""
+    reader = for_file(name)
+    if reader is None or reader.recognises is None:
+        return True
+    try:
+        return reader.recognises(read(path))
+    except ReadError:
+        return True  # whoever reads it next says so
 
 
 def read(path: str) -> str:

@@ -135,7 +135,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Dockerfile:
-    """A whole file. ``instructions`` holds all, FROM included; ``global_arguments`` the ARGs before the first FROM."""
+    """A whole file. ``instructions`` holds all, FROM included; ``global_arguments`` the ARGs before the first FROM.
+
+    ``run`` is what the file calls a RUN. Where that is something else, the file has scripts alone: there is no ENV line
+    and no mount, and only the last stage ships.
+    """
 
     text: str
     escape: str
@@ -144,6 +148,7 @@ class Dockerfile:
     instructions: tuple[Instruction, ...]
     global_arguments: tuple[Instruction, ...]
     stages: tuple[Stage, ...]
+    run: str = "RUN"
 
 
 def parse(text: str) -> Dockerfile:

@@ -165,6 +165,8 @@ def build(
 
     walk = _Build(dockerfile, library, read_file or (lambda _: None), note)
     stages = walk.stages()
+    if target is None and dockerfile.run != "RUN" and stages:
+        target = str(len(stages) - 1)
     _mark_ships(stages, target)
     ledger = Ledger(dockerfile, source, stages, [], unresolved, library)
     for stage in stages:

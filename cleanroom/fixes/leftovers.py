@@ -44,6 +44,8 @@ def fix(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
     found: list[Fix] = []
     reasons: list[str] = []
     for remedy in _candidates(outcome, left, prefer):
+        if ledger.dockerfile.run != "RUN" and _way(remedy) in ("mount", "variable"):
+            continue
         try:
             proposal = _write(ledger, outcome, left, remedy)
         except DeclinedError as declined:

@@ -24,6 +24,7 @@ class Reader:
     patterns: tuple[str, ...]  # globs over the name of a file
     parse: Callable[[str], Dockerfile]
     ignored: tuple[str, ...] = ()  # globs over names that the patterns match and that are something else
+    recognises: Callable[[str], bool] | None = None  # asked of the text of a file that is found in a folder
 
 
 DOCKERFILE = Reader(
