@@ -40,11 +40,12 @@ def modules(root: Path) -> dict[str, str]:
     """Return the text of each module of ``cleanroom/_compiled`` by its name, for the checkout at ``root``."""
     sys.path.insert(0, str(root))
     try:
-        from cleanroom import load, recipe
-        from cleanroom.library import claims_of
+        from cleanroom import recipe
+        from cleanroom.claims import claims_of
+        from cleanroom.sources import Files
     finally:
         sys.path.remove(str(root))
-    source = load.Files(root / "recipes")
+    source = Files(root / "recipes")
     recipes = {identifier: source.recipe(identifier) for identifier in source.ids()}
     claims = {identifier: claims_of(found) for identifier, found in recipes.items()}
     records = sorted(name for name, value in vars(recipe).items() if dataclasses.is_dataclass(value))

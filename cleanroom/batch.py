@@ -1,10 +1,15 @@
-"""The same work over many files: in worker processes when they are many, results in order."""
+"""The same work over many files: in worker processes when they are many, results in order.
+
+What comes to light of plugins in a worker process is known in this one too.
+"""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
+
+from cleanroom.plugins import Problem, found_problems, take_over
 
 MANY = 50  # from here on, starting processes pays
 _CHUNK = 8  # files handed to a worker at once
@@ -12,6 +17,7 @@ _WINDOW = 64  # chunks under way: bounds the results that wait for their turn
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
+_Problems: TypeAlias = tuple[tuple[str, Problem], ...]
 
 
 def run(work: Callable[[Job], Result], jobs: Sequence[Job], lost: Callable[[Job], Result]) -> Iterator[Result]:
@@ -31,7 +37,7 @@ def _in_processes(
     from concurrent.futures.process import BrokenProcessPool
 
     waiting = deque(jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK))
-    under_way: deque[tuple[Sequence[Job], Future[list[Result]]]] = deque()
+    under_way: deque[tuple[Sequence[Job], Future[tuple[list[Result], _Problems]]]] = deque()
     while waiting:
         with ProcessPoolExecutor(initializer=_ignore_interrupts) as pool:
             try:
@@ -39,7 +45,8 @@ def _in_processes(
                     while waiting and len(under_way) < _WINDOW:
                         under_way.append((waiting[0], pool.submit(_each, work, waiting[0])))
                         waiting.popleft()
-                    results = under_way[0][1].result()
+                    results, problems = under_way[0][1].result()
+                    take_over(problems)
                     under_way.popleft()
                     yield from results
             except BrokenProcessPool:
@@ -50,7 +57,9 @@ def _in_processes(
         # A worker died and took the pool along. On which file it was, shows when each goes to a process of its own.
         for chunk, future in under_way:
             if future.exception() is None:
-                yield from future.result()
+                results, problems = future.result()
+                take_over(problems)
+                yield from results
             else:
                 yield from (_alone(work, job, lost) for job in chunk)
         under_way.clear()
@@ -62,13 +71,15 @@ def _alone(work: Callable[[Job], Result], job: Job, lost: Callable[[Job], Result
 
     with ProcessPoolExecutor(max_workers=1, initializer=_ignore_interrupts) as pool:
         try:
-            return pool.submit(work, job).result()
+            results, problems = pool.submit(_each, work, [job]).result()
         except BrokenProcessPool:
             return lost(job)
+        take_over(problems)
+        return results[0]
 
 
-def _each(work: Callable[[Job], Result], jobs: Sequence[Job]) -> list[Result]:
-    return [work(job) for job in jobs]
+def _each(work: Callable[[Job], Result], jobs: Sequence[Job]) -> tuple[list[Result], _Problems]:
+    return [work(job) for job in jobs], found_problems()
 
 
 def _ignore_interrupts() -> None:

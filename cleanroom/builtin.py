@@ -2,63 +2,88 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from functools import partial
+from importlib import import_module
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import click
 
+    from cleanroom.commands import Command
     from cleanroom.exports import Export
     from cleanroom.feeds import Feed
     from cleanroom.images.sources import Source
     from cleanroom.readers import Reader
     from cleanroom.rules import Rule
 
+# In the order in which someone new meets them; a module called list would hide the builtin in the others.
+_COMMANDS = {
+    "check": ("check", "Find what package managers leave behind."),
+    "fix": ("fix", "Mend what check finds."),
+    "query": ("query", "Print the command that keeps it out."),
+    "list": ("listing", "List the package managers."),
+    "show": ("show", "Show all that is known about a manager."),
+    "audit": ("audit", "Show what an image really carries."),
+    "explain": ("explain", "Explain a rule."),
+    "enrich": ("enrich", "Add to another linter's report what cleanroom knows."),
+    "recipes": ("recipes", "Begin, validate and format recipes, check their links."),
+    "export": ("export", "Write the recipes for other tools, or as pages."),
+    "survey": ("survey", "Survey many Dockerfiles, as tables and a report."),
+    "plugins": ("plugins", "List the plugins, or begin one."),
+}
 
-def cleanroom_recipes() -> Iterable[Path]:
+
+def cleanroom_recipes() -> Iterator[str]:
     """Yield the folder of recipes."""
-    from cleanroom.load import RECIPES
+    from cleanroom.recipe import FOLDER
 
-    yield RECIPES
+    yield FOLDER
 
 
-def cleanroom_rules() -> Iterable[Rule]:
+def cleanroom_rules() -> Iterator[Rule]:
     """Yield the rules."""
     from cleanroom.rules import built_in
 
-    return built_in()
+    yield from built_in()
 
 
-def cleanroom_readers() -> Iterable[Reader]:
+def cleanroom_readers() -> Iterator[Reader]:
     """Yield the reader of Dockerfiles."""
     from cleanroom.readers import DOCKERFILE
 
     yield DOCKERFILE
 
 
-def cleanroom_reports() -> Iterable[Feed]:
+def cleanroom_reports() -> Iterator[Feed]:
     """Yield the formats for findings."""
     from cleanroom.feeds import built_in
 
-    return built_in()
+    yield from built_in()
 
 
-def cleanroom_exports() -> Iterable[Export]:
+def cleanroom_exports() -> Iterator[Export]:
     """Yield the forms of the recipes."""
     from cleanroom.exports import built_in
 
-    return built_in()
+    yield from built_in()
 
 
-def cleanroom_images() -> Iterable[Source]:
+def cleanroom_images() -> Iterator[Source]:
     """Yield the places that images come from."""
     from cleanroom.images.sources import built_in
 
-    return built_in()
+    yield from built_in()
 
 
-def cleanroom_commands() -> Iterable[click.Command]:
-    """Yield nothing: the commands are loaded one by one, by their names, so that each starts fast."""
-    return ()
+def cleanroom_commands() -> Iterator[Command]:
+    """Yield the commands."""
+    from cleanroom.commands import Command
+
+    for name, (module, summary) in _COMMANDS.items():
+        yield Command(name, summary, partial(_load, module))
+
+
+def _load(module: str) -> click.Command:
+    command: click.Command = import_module(f"cleanroom.cli.{module}").command
+    return command

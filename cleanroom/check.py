@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 
 from cleanroom import dockerfile
 from cleanroom.dockerfile import Dockerfile, DockerfileError
@@ -17,7 +17,7 @@ from cleanroom.rules import Rule
 from cleanroom.suggest import did_you_mean
 from cleanroom.text import Source, Span
 
-RULES: Mapping[str, Rule] = Registry("cleanroom_rules", Rule)
+RULES: Registry[Rule] = Registry("cleanroom_rules", Rule)
 
 
 def check(

@@ -15,6 +15,7 @@ from cleanroom.markers import hookspec
 if TYPE_CHECKING:
     import click
 
+    from cleanroom.commands import Command
     from cleanroom.exports import Export
     from cleanroom.feeds import Feed
     from cleanroom.images.sources import Source
@@ -111,7 +112,7 @@ def cleanroom_images() -> Iterable[Source]:  # type: ignore[empty-body]
 
 
 @hookspec
-def cleanroom_commands() -> Iterable[click.Command]:  # type: ignore[empty-body]
+def cleanroom_commands() -> Iterable[click.Command | Command]:  # type: ignore[empty-body]
     """Yield click commands, which stand beside ``check`` and the others.
 
     >>> from cleanroom import hookimpl

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
-from importlib import import_module
 from types import MappingProxyType
 
+from cleanroom.claims import claims_of
 from cleanroom.globs import is_glob, matches
-from cleanroom.recipe import Base, Claims, Program, Recipe
+from cleanroom.plugins import BUILTIN, active, blame
+from cleanroom.recipe import FOLDER, Base, Claims, Program, Recipe
+from cleanroom.records import dataclass
+from cleanroom.suggest import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import os
-    from typing import Any, TypeAlias
+    from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-    from cleanroom.load import Files
+    from cleanroom.load import RecipeProblem
+    from cleanroom.sources import Source
 
-    _Added: TypeAlias = tuple[str, str, Callable[[str], None]]  # by whom, the file or folder, whom to tell of problems
+    _P = ParamSpec("_P")
+    _R = TypeVar("_R")
+    _Entry: TypeAlias = tuple[int, Claims]  # which supply, and what its recipe goes by
     _Place: TypeAlias = tuple[str, int]  # a recipe's id, and which of its programs
 
 
@@ -30,106 +36,121 @@ class UnknownManager(KeyError):  # noqa: N818 - public name
         self.suggestions = suggestions
 
 
-class Compiled:
-    """The recipes that ship, as the Python that ``hatch_build.py`` made of them when the wheel was built."""
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """Recipes from one ``provider``: a plugin, a folder. ``blame`` hears what is wrong; without it that is raised."""
 
-    def __init__(self) -> None:
-        """Raise ModuleNotFoundError where there are none: in a checkout and an editable installation."""
-        self.claims: Mapping[str, Claims] = import_module("cleanroom._compiled").CLAIMS
+    provider: str
+    source: Source
+    blame: Callable[[str], None] | None = None
 
-    def ids(self) -> list[str]:
-        """Return which recipes there are, sorted."""
-        return sorted(self.claims)
 
-    def recipe(self, identifier: str) -> Recipe:
-        """Return the recipe with this id."""
-        recipe: Recipe = import_module(f"cleanroom._compiled.recipe_{identifier}").RECIPE
-        return recipe
+class _RefusedError(Exception):
+    """A recipe turned out to be unusable, and is no longer there."""
 
-    def bases(self) -> tuple[Base, ...]:
-        """Return what ``bases.yaml`` lists."""
-        bases: tuple[Base, ...] = import_module("cleanroom._compiled.bases").BASES
-        return bases
+
+def _as_it_is_now(method: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Answer again when a recipe that was needed for the answer turned out to be unusable."""
+
+    def answer(*arguments: _P.args, **named: _P.kwargs) -> _R:
+        while True:
+            try:
+                return method(*arguments, **named)
+            except _RefusedError:
+                continue
+
+    answer.__doc__ = method.__doc__
+    return answer
 
 
 class Library:
-    """Recipes and base images, and recipes added by hand. Safe to share between threads.
+    """Recipes and base images from several providers, and recipes added by hand. Safe to share between threads.
 
-    They come from the YAML in ``folder``; without one they are those that ship.
+    Those of the first provider come from the YAML in ``folder``; without one they are those that ship. A recipe of
+    ``supplies`` is validated when it is read. Of two recipes that claim the same id, alias, executable or module, the
+    later is left out, unless it ``replaces`` the other. ``recipes`` are taken as they are.
     """
 
     def __init__(
         self,
         folder: str | os.PathLike[str] | None = None,
         recipes: Iterable[Recipe] = (),
-        providers: Mapping[str, str] = MappingProxyType({}),
-        like: Library | None = None,
+        supplies: Iterable[Supply] = (),
     ) -> None:
-        """Take ``recipes`` besides; one that ``replaces`` another stands in for it. ``providers``: who added each.
-
-        ``like`` is a library to read from in place of ``folder``.
-        """
-        self._source: Compiled | Files = _source(folder) if like is None else like._source
-        self._known = {recipe.id: recipe for recipe in recipes}
-        replaced = {recipe.replaces for recipe in self._known.values()} - {*self._known}
-        self._ids = sorted({*self._source.ids(), *self._known} - replaced)
-        self._providers = providers
+        """Raise RecipeError for what is wrong with a supply that has no ``blame``."""
+        self._supplies = (Supply(BUILTIN, _source(folder)), *supplies)
+        self._given = {recipe.id: recipe for recipe in recipes}
+        self._refused: set[tuple[int, str]] = set()
+        self._known: dict[tuple[int, str], Recipe] = {}  # by supply and id
+        self._index = self._settled()
         self._bases: tuple[Base, ...] | None = None
-        self._names: _Names | None = None
-        self._files: tuple[dict[str, list[str]], list[tuple[str, str]]] | None = None
         self._base_cache: dict[str, Base] = {}
 
+    @_as_it_is_now
     def find(self, name: str) -> Recipe:
         """Return the recipe with this id, alias or executable. Raises UnknownManager."""
-        if name in self._ids:
-            return self._recipe(name)
-        claims = [self._claims(identifier) for identifier in self._ids]
-        for claim in claims:
-            if name in claim.aliases:
-                return self._recipe(claim.id)
-        if found := self.program(name):
+        index = self._index
+        if name in index.claims:
+            return self._recipe(index, name)
+        for claims in index.claims.values():
+            if name in claims.aliases:
+                return self._recipe(index, claims.id)
+        if found := self._program(index, index.names().program(name)):
             return found[0]
         from difflib import get_close_matches
 
-        names = sorted({name for claim in claims for name in (claim.id, *claim.aliases)})
+        names = sorted({name for claims in index.claims.values() for name in (claims.id, *claims.aliases)})
         raise UnknownManager(name, tuple(get_close_matches(name.lower(), names, n=3)))
 
+    def ids(self) -> tuple[str, ...]:
+        """Return which recipes there are, sorted, without reading them."""
+        return tuple(self._index.claims)
+
+    @_as_it_is_now
     def recipes(self) -> tuple[Recipe, ...]:
         """Return all recipes, sorted by id."""
-        return tuple(self._recipe(identifier) for identifier in self._ids)
+        index = self._index
+        return tuple(self._recipe(index, identifier) for identifier in index.claims)
 
     def provider(self, identifier: str) -> str:
-        """Return who added the recipe with this id: a plugin, a folder; ``built-in`` for what ships."""
-        return self._providers.get(identifier, "built-in")
+        """Return who gives the recipe with this id: a plugin, a folder; ``built-in`` for what ships. Raises KeyError.
 
+        A recipe that was added by hand is the ``caller``'s.
+        """
+        owner = self._index.owners[identifier]
+        return "caller" if owner == _CALLER else self._supplies[owner].provider
+
+    def replaced(self, identifier: str) -> str:
+        """Return whose recipe the one with this id stands in for, "" when it does so for none."""
+        return self._index.replaced.get(identifier, "")
+
+    @_as_it_is_now
     def program(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose executable ``name`` (a base name) is."""
-        names = self._all_names()
-        found = names.exact.get(name)
-        if found is None:
-            found = next((place for pattern, place in names.globs if matches(name, pattern)), None)
-        return self._program(found)
+        index = self._index
+        return self._program(index, index.names().program(name))
 
+    @_as_it_is_now
     def module(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose Python module (``python -m NAME``) this is."""
-        return self._program(self._all_names().modules.get(name))
+        index = self._index
+        return self._program(index, index.names().modules.get(name))
 
     def files(self) -> frozenset[str]:
         """Return the base names (globs) of all files that tell something of a manager."""
-        exact, globs = self._all_files()
-        return frozenset((*exact, *(pattern for pattern, _ in globs)))
+        return self._index.files().patterns()
 
+    @_as_it_is_now
     def about(self, file: str) -> tuple[Recipe, ...]:
         """Return the recipes to which a file of this base name may tell something: configuration, signs."""
-        exact, globs = self._all_files()
-        found = {*exact.get(file, ()), *(identifier for pattern, identifier in globs if matches(file, pattern))}
-        return tuple(map(self._recipe, sorted(found)))
+        index = self._index
+        return tuple(self._recipe(index, identifier) for identifier in index.files().about(file))
 
     def base(self, image: str) -> Base:
         """Return what is known of a base image: all entries that match, later ones over earlier ones."""
         if image not in self._base_cache:
             if self._bases is None:
-                self._bases = self._source.bases()
+                self._bases = tuple(base for supply in self._supplies for base in _bases_of(supply))
             names, tag = image_names(image)
             merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "uids": {}, "files": ()}
             for base in self._bases:
@@ -151,51 +172,134 @@ class Library:
             self._base_cache[image] = Base(**merged)
         return self._base_cache[image]
 
-    def _recipe(self, identifier: str) -> Recipe:
-        if identifier not in self._known:
-            self._known[identifier] = self._source.recipe(identifier)
-        return self._known[identifier]
+    def _recipe(self, index: _Index, identifier: str) -> Recipe:
+        """Return the recipe with this id. Raises _RefusedError, after which it is not there any more."""
+        owner = index.owners[identifier]
+        if owner == _CALLER:
+            return self._given[identifier]
+        if not self._is_usable(owner, identifier):
+            self._index = self._settled()
+            raise _RefusedError
+        return self._known[owner, identifier]
 
-    def _claims(self, identifier: str) -> Claims:
-        if identifier in self._known or identifier not in self._source.claims:
-            return claims_of(self._recipe(identifier))
-        return self._source.claims[identifier]
+    def _is_usable(self, number: int, identifier: str) -> bool:
+        """Read a recipe, and tell whether that went well. Raises RecipeError where nobody wants to hear of it."""
+        if (number, identifier) not in self._known:
+            supply = self._supplies[number]
+            try:
+                self._known[number, identifier] = supply.source.recipe(identifier)
+            except (ValueError, OSError) as error:
+                if supply.blame is None:
+                    raise
+                supply.blame(_in_one_line(error))
+                self._refused.add((number, identifier))
+                return False
+        return True
 
-    def _program(self, place: _Place | None) -> tuple[Recipe, Program] | None:
+    def _program(self, index: _Index, place: _Place | None) -> tuple[Recipe, Program] | None:
         if place is None:
             return None
-        recipe = self._recipe(place[0])
+        recipe = self._recipe(index, place[0])
         return recipe, recipe.programs[place[1]]
 
-    def _all_files(self) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-        """Return what tells something of which managers: ids by base name, and pairs of a glob and an id."""
+    def _settled(self) -> _Index:
+        """Decide who gives which recipe. Raises RecipeError where nobody wants to hear that one is left out."""
+        entries = [
+            (number, supply.source.claims(identifier))
+            for number, supply in enumerate(self._supplies)
+            for identifier in supply.source.ids()
+            if (number, identifier) not in self._refused
+        ]
+        replacements: dict[str, _Entry] = {}
+        if len(self._supplies) > 1:
+            # What takes another's place or names must be good for something: it is read now, others when they are used.
+            entries = [entry for entry in entries if not entry[1].replaces or self._is_usable(entry[0], entry[1].id)]
+            while conflict := _conflict(entries, self._supplies):
+                entry, other, what = conflict
+                if other is not None and not self._is_usable(other[0], other[1].id):
+                    entries.remove(other)
+                else:
+                    self._refuse(*entry, what)
+                    entries.remove(entry)
+            replacements = {entry[1].replaces: entry for entry in entries if entry[1].replaces}
+        index = _Index()
+        for entry in entries:
+            number, claims = entry
+            if _is_replaced(entry, replacements):
+                index.replaced[replacements[claims.id][1].id] = self._supplies[number].provider
+            else:
+                index.owners[claims.id] = number
+                index.claims[claims.id] = claims
+        for recipe in self._given.values():
+            if recipe.replaces not in self._given:
+                index.claims.pop(recipe.replaces, None)
+            index.owners[recipe.id] = _CALLER
+            index.claims[recipe.id] = claims_of(recipe)
+        index.claims = dict(sorted(index.claims.items()))
+        return index
+
+    def _refuse(self, number: int, claims: Claims, what: str) -> None:
+        supply = self._supplies[number]
+        file = supply.source.file(claims.id)
+        if supply.blame is None:
+            from cleanroom.load import RecipeError, RecipeProblem
+
+            raise RecipeError([RecipeProblem(file, 1, 1, what)])
+        supply.blame(f"{file}: {what}")
+        self._refused.add((number, claims.id))
+
+
+_CALLER = -1  # in the place of a supply's number
+
+
+class _Index:
+    """Which recipe there is, whose it is, and what it goes by. Not changed once it is in use."""
+
+    __slots__ = ("_files", "_names", "claims", "owners", "replaced")
+
+    def __init__(self) -> None:
+        self.claims: dict[str, Claims] = {}  # by id
+        self.owners: dict[str, int] = {}  # by id, the numbers of supplies
+        self.replaced: dict[str, str] = {}  # by id, whose recipe it stands in for
+        self._names: _Names | None = None
+        self._files: _Files | None = None
+
+    def names(self) -> _Names:
+        """Return whose each executable and module is."""
+        if self._names is None:
+            self._names = _Names(self.claims.values())
+        return self._names
+
+    def files(self) -> _Files:
+        """Return which files tell something of which managers."""
         if self._files is None:
-            exact: dict[str, list[str]] = {}
-            globs = []
-            for identifier in self._ids:
-                for file in self._claims(identifier).files:
-                    if is_glob(file):
-                        globs.append((file, identifier))
-                    else:
-                        exact.setdefault(file, []).append(identifier)
-            self._files = exact, globs
+            self._files = _Files(self.claims.values())
         return self._files
 
-    def _all_names(self) -> _Names:
-        if self._names is None:
-            names = _Names()
-            for identifier in self._ids:
-                claims = self._claims(identifier)
-                for index, (executables, modules) in enumerate(claims.programs):
-                    place = (identifier, index)
-                    for name in executables:
-                        if is_glob(name):
-                            names.globs.append((name, place))
-                        else:
-                            names.exact[name] = place
-                    names.modules |= dict.fromkeys(modules, place)
-            self._names = names
-        return self._names
+
+class _Files:
+    """Which files, by their base names, tell something of which managers."""
+
+    __slots__ = ("_exact", "_globs")
+
+    def __init__(self, claims: Iterable[Claims]) -> None:
+        self._exact: dict[str, list[str]] = {}
+        self._globs: list[tuple[str, str]] = []
+        for claim in claims:
+            for file in claim.files:
+                if is_glob(file):
+                    self._globs.append((file, claim.id))
+                else:
+                    self._exact.setdefault(file, []).append(claim.id)
+
+    def patterns(self) -> frozenset[str]:
+        """Return all names and globs."""
+        return frozenset((*self._exact, *(pattern for pattern, _ in self._globs)))
+
+    def about(self, file: str) -> list[str]:
+        """Return the ids of the managers of which a file may tell something, sorted."""
+        found = (identifier for pattern, identifier in self._globs if matches(file, pattern))
+        return sorted({*self._exact.get(file, ()), *found})
 
 
 class _Names:
@@ -203,32 +307,90 @@ class _Names:
 
     __slots__ = ("exact", "globs", "modules")
 
-    def __init__(self) -> None:
+    def __init__(self, claims: Iterable[Claims]) -> None:
         self.exact: dict[str, _Place] = {}
         self.globs: list[tuple[str, _Place]] = []
         self.modules: dict[str, _Place] = {}
+        for claim in claims:
+            for number, (executables, modules) in enumerate(claim.programs):
+                place = (claim.id, number)
+                for name in executables:
+                    if is_glob(name):
+                        self.globs.append((name, place))
+                    else:
+                        self.exact[name] = place
+                self.modules |= dict.fromkeys(modules, place)
+
+    def program(self, name: str) -> _Place | None:
+        """Return whose executable this is."""
+        found = self.exact.get(name)
+        return found or next((place for pattern, place in self.globs if matches(name, pattern)), None)
 
 
-def claims_of(recipe: Recipe) -> Claims:
-    """Return what a recipe goes by."""
-    telling = (recipe.preventions, recipe.settings, recipe.lean, recipe.signs)
-    return Claims(
-        recipe.id,
-        recipe.aliases,
-        tuple((program.names, program.modules) for program in recipe.programs),
-        tuple({file.rpartition("/")[2]: None for items in telling for item in items for file in item.files}),
-    )
+def _bases_of(supply: Supply) -> tuple[Base, ...]:
+    try:
+        return supply.source.bases()
+    except (ValueError, OSError) as error:
+        if supply.blame is None:
+            raise
+        supply.blame(_in_one_line(error))
+        return ()
 
 
-def _source(folder: str | os.PathLike[str] | None) -> Compiled | Files:
-    if folder is None:
+def _in_one_line(error: ValueError | OSError) -> str:
+    """Return what is wrong with a recipe: of many problems the first."""
+    if isinstance(error, OSError):
+        return f"{error.filename}: {(error.strerror or str(error)).lower()}"
+    problems: Sequence[object] = getattr(error, "problems", (error,))
+    more = f" (and {len(problems) - 1} more; cleanroom recipes validate shows them)" if len(problems) > 1 else ""
+    return f"{problems[0]}{more}"
+
+
+def _conflict(entries: Sequence[_Entry], supplies: Sequence[Supply]) -> tuple[_Entry, _Entry | None, str] | None:
+    """Return the first recipe that cannot be there beside another, that other, and why."""
+    replacements: dict[str, _Entry] = {}
+    ids = {entry[1].id for entry in entries}
+    for entry in entries:
+        if not (target := entry[1].replaces):
+            continue
+        others = [other[1].id for other in entries if other is not entry]
+        if target not in (ids if target != entry[1].id else others):
+            return entry, None, f"replaces {target!r}, which is no recipe{did_you_mean(target, others)}"
+        if target in replacements:
+            who = supplies[replacements[target][0]].provider
+            return entry, None, f"replaces {target!r}, as does a recipe of {who}, which comes first"
+        replacements[target] = entry
+    taken: dict[tuple[str, str], _Entry] = {}
+    for entry in entries:
+        if _is_replaced(entry, replacements):
+            continue
+        claims = entry[1]
+        names = [("name", name) for name in (claims.id, *claims.aliases)]
+        names += [("executable", name) for executables, _ in claims.programs for name in executables]
+        names += [("Python module", name) for _, modules in claims.programs for name in modules]
+        for kind, name in names:
+            other = taken.setdefault((kind, name), entry)
+            if other is not entry:
+                theirs = f"the recipe {other[1].id} of {supplies[other[0]].provider}"
+                advice = f"to stand in for that one, say replaces: {other[1].id}"
+                return entry, other, f"the {kind} {name!r} is claimed by {theirs}; {advice}"
+    return None
+
+
+def _is_replaced(entry: _Entry, replacements: Mapping[str, _Entry]) -> bool:
+    by = replacements.get(entry[1].id)
+    return by is not None and by is not entry
+
+
+def _source(folder: str | os.PathLike[str] | None) -> Source:
+    from cleanroom.sources import Compiled, Files
+
+    if folder is None or os.fspath(folder) == FOLDER:
         try:
             return Compiled()
         except ModuleNotFoundError:
-            pass
-    from cleanroom.load import Files
-
-    return Files() if folder is None else Files(folder)
+            return Files(FOLDER)
+    return Files(folder)
 
 
 def image_names(image: str) -> tuple[tuple[str, ...], str]:
@@ -250,73 +412,47 @@ def image_names(image: str) -> tuple[tuple[str, ...], str]:
     return tuple(names), tag or "latest"
 
 
-_DEFAULT: Library | None = None
-
-
-def load() -> Library:
-    """Return the library of the recipes that ship with cleanroom and of those that plugins add."""
-    global _DEFAULT
-    if _DEFAULT is None:
-        from cleanroom import plugins
-
-        found = plugins.active()
-        folders: list[_Added] = []
-        if len(found.all) > 1:
-            import os
-
-            for plugin, path in found.yielded("cleanroom_recipes", (str, os.PathLike), os.fspath):  # type: ignore[arg-type]
-                if plugin is not found.builtin:
-                    folders.append((plugin.title, os.fspath(path), partial(plugins.blame, plugin)))
-        _DEFAULT = _extended(folders) if folders else Library()
-    return _DEFAULT
-
-
+@cache
 def load_with(folders: tuple[str, ...]) -> Library:
     """Return the library with the recipes in ``folders`` (or files) besides. Raises RecipeError for a bad one."""
-    return _load_with(folders) if folders else load()
+    from cleanroom.sources import Given
 
-
-@cache
-def _load_with(folders: tuple[str, ...]) -> Library:
-    from cleanroom.load import RecipeError, RecipeProblem
-
-    problems: list[RecipeProblem] = []
-
-    def note(folder: str, message: str) -> None:
-        problems.append(RecipeProblem(folder, 1, 1, message))
-
-    library = _extended([(folder, folder, partial(note, folder)) for folder in folders], load())
+    box: str | None = None
+    supplies = []
+    for plugin, path in active().yielded("cleanroom_recipes", (str, os.PathLike), os.fspath):
+        if plugin.is_builtin:
+            box = os.fspath(path)
+        else:
+            tell = partial(blame, plugin)
+            source = Given(path)
+            for trouble in source.troubles:
+                tell(_in_one_line(trouble))
+            supplies.append(Supply(plugin.title, source, tell))
+    own = [(folder, Given(folder)) for folder in folders]
+    problems = [problem for _, source in own for trouble in source.troubles for problem in trouble.problems]
+    library = Library(box, supplies=(*supplies, *(Supply(folder, source) for folder, source in own)))
+    for _, source in own:
+        for identifier in source.ids():
+            problems += _problems_of(library, identifier)
     if problems:
+        from cleanroom.load import RecipeError
+
         raise RecipeError(problems)
     return library
 
 
-def _extended(added: Sequence[_Added], library: Library | None = None) -> Library:
-    """Return a library with recipes of others; one that cannot be taken is left out and blamed on who added it."""
-    from cleanroom.load import read_added, validate_set
+def _problems_of(library: Library, identifier: str) -> Sequence[RecipeProblem]:
+    """Read a recipe; return what is wrong with it."""
+    from cleanroom.load import RecipeError
 
-    library = library or Library()
-    known = {recipe.id: recipe for recipe in library.recipes()}
-    providers = {identifier: library.provider(identifier) for identifier in known}
-    for title, path, blame in added:
-        for recipe in read_added(path, blame):
-            replaced = recipe.replaces
-            others = [each for each in known.values() if each.id != replaced]
-            claimed = [item.message for item in validate_set([*others, recipe]) if "claimed" in item.message]
-            if replaced and replaced not in known:
-                blame(f"{recipe.origin}: replaces {replaced!r}, which is no recipe")
-            elif claimed:
-                who = {each.id: providers[each.id] for each in others}
-                hint = (
-                    f" of {who[recipe.id]}; to stand in for it, say replaces: {recipe.id}" if recipe.id in who else ""
-                )
-                blame(f"{recipe.origin}: {claimed[0]}{hint}")
-            else:
-                known.pop(replaced, None)
-                known[recipe.id] = recipe
-                providers[recipe.id] = title
-    return Library(
-        recipes=[recipe for recipe in known.values() if providers[recipe.id] != "built-in"],
-        providers=providers,
-        like=library,
-    )
+    try:
+        if identifier in library.ids():  # not one that another stands in for
+            library.find(identifier)
+    except RecipeError as error:
+        return error.problems
+    return ()
+
+
+def load() -> Library:
+    """Return the library of the recipes that ship with cleanroom and of those that plugins add."""
+    return load_with(())

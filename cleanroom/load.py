@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 import functools
 import json
-import os
 import re
 import typing
 from collections import Counter, defaultdict
@@ -22,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import yaml
 
-from cleanroom.recipe import Base, Claims, Recipe
+from cleanroom.recipe import FOLDER, Base, Recipe
 from cleanroom.records import dataclass
 from cleanroom.text import Source
 
@@ -30,10 +29,7 @@ if TYPE_CHECKING:
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import ValidationError
 
-# Beside the package in a checkout, inside it when installed.
-RECIPES = next(
-    folder / "recipes" for folder in (Path(__file__).parent, Path(__file__).parents[1]) if (folder / "recipes").is_dir()
-)
+RECIPES = Path(FOLDER)
 MAX_SIZE = 256 * 1024  # characters or bytes
 LINE_LIMIT = 100  # columns, of a list on one line
 
@@ -87,48 +83,6 @@ def parse_recipe(text: str | bytes, file: str) -> Recipe:
 def parse_bases(text: str | bytes, file: str) -> tuple[Base, ...]:
     """Return the bases that the YAML ``text`` lists under ``bases``. Raises RecipeError at the first problem."""
     return _parse(_Bases, text, file).bases
-
-
-class Files:
-    """The recipes and base images in a folder of YAML: what a library reads from."""
-
-    claims: Mapping[str, Claims] = MappingProxyType({})  # known only once a recipe is read
-
-    def __init__(self, folder: str | os.PathLike[str] = RECIPES) -> None:
-        self._folder = Path(folder)
-
-    def ids(self) -> list[str]:
-        """Return which recipes there are, sorted."""
-        return sorted(path.stem for path in self._folder.glob("*.yaml") if path.stem != "bases")
-
-    def recipe(self, identifier: str) -> Recipe:
-        """Return the recipe with this id. Raises RecipeError."""
-        path = self._folder / f"{identifier}.yaml"
-        return parse_recipe(path.read_bytes(), str(path))
-
-    def bases(self) -> tuple[Base, ...]:
-        """Return what ``bases.yaml`` lists, nothing where there is none. Raises RecipeError."""
-        path = self._folder / "bases.yaml"
-        return parse_bases(path.read_bytes(), str(path)) if path.is_file() else ()
-
-
-def read_added(path: str | os.PathLike[str], blame: Callable[[str], None]) -> Iterator[Recipe]:
-    """Yield the recipes in a file or folder of someone else's; ``blame`` is told of each that is not valid."""
-    place = Path(path)
-    if not place.exists():
-        blame(f"{path}: no such file or folder")
-        return
-    for file in sorted(place.glob("*.yaml")) if place.is_dir() else [place]:
-        try:
-            text = file.read_bytes()
-        except OSError as error:
-            blame(f"{file}: {(error.strerror or str(error)).lower()}")
-            continue
-        if problems := validate_recipe(text, str(file)):
-            more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-            blame(f"{problems[0]}{more}")
-        else:
-            yield parse_recipe(text, str(file))
 
 
 class _MisfitError(Exception):

@@ -70,4 +70,4 @@ def _selector(selector: str, library: Library) -> str:
 
 
 def _is_manager(name: str, library: Library) -> bool:
-    return any(name == recipe.id for recipe in library.recipes())
+    return name in library.ids()

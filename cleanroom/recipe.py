@@ -18,10 +18,19 @@ describes the same fields for the person who writes them. Terms:
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from cleanroom.records import dataclass, field
+
+# Where the recipes that ship are: inside the package when installed, beside it in a checkout.
+_PACKAGE = os.path.dirname(os.path.abspath(__file__))
+FOLDER = next(
+    folder
+    for folder in (os.path.join(_PACKAGE, "recipes"), os.path.join(os.path.dirname(_PACKAGE), "recipes"))
+    if os.path.isdir(folder)
+)
 
 NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -302,6 +311,7 @@ class Claims:
     aliases: tuple[str, ...]
     programs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # the names and modules of each
     files: tuple[str, ...]  # base names (globs) of what may tell something of the manager: configuration, signs
+    replaces: str = ""  # the id of the recipe that it stands in for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

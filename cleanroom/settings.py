@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 
 from cleanroom.findings import SEVERITIES
 from cleanroom.records import dataclass
@@ -32,16 +33,7 @@ class SettingsError(ValueError):
 
 def find(folder: str | os.PathLike[str]) -> Settings:
     """Return the settings in force in ``folder``: those of the nearest file, upward. Raises SettingsError."""
-    place = os.path.abspath(folder)
-    while True:
-        for name in ("cleanroom.toml", "pyproject.toml"):
-            file = os.path.join(place, name)
-            if os.path.isfile(file) and (found := read(file)) is not None:
-                return found
-        above = os.path.dirname(place)
-        if above == place:
-            return Settings()
-        place = above
+    return next((found for file in _files(folder) if (found := read(file)) is not None), Settings())
 
 
 def recipes_for(folder: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -49,20 +41,29 @@ def recipes_for(folder: str | os.PathLike[str]) -> tuple[str, ...]:
 
     Reads TOML only where there may be some, since the reader is slow to import.
     """
+    for file in _files(folder):
+        try:
+            with open(file, encoding="utf-8", errors="replace") as stream:
+                text = stream.read()
+        except OSError:
+            continue
+        if "[tool.cleanroom" in text or not file.endswith("pyproject.toml"):
+            has_list = any(line.lstrip().startswith("recipes") for line in text.splitlines())
+            return find(folder).recipes if has_list else ()
+    return ()
+
+
+def _files(folder: str | os.PathLike[str]) -> Iterator[str]:
+    """Yield the files that may have settings, from ``folder`` upward."""
     place = os.path.abspath(folder)
     while True:
-        for name, heading in (("cleanroom.toml", ""), ("pyproject.toml", "[tool.cleanroom")):
-            try:
-                with open(os.path.join(place, name), encoding="utf-8", errors="replace") as stream:
-                    text = stream.read()
-            except OSError:
-                continue
-            if heading in text:
-                has_list = any(line.lstrip().startswith("recipes") for line in text.splitlines())
-                return find(folder).recipes if has_list else ()
+        for name in ("cleanroom.toml", "pyproject.toml"):
+            file = os.path.join(place, name)
+            if os.path.isfile(file):
+                yield file
         above = os.path.dirname(place)
         if above == place:
-            return ()
+            return
         place = above
 
 

@@ -354,10 +354,10 @@ def test_help_and_version(run: Run) -> None:
 def test_a_fault_of_ours_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import cleanroom.library  # noqa: F401 - the module that is patched
 
-    def broken() -> None:
+    def broken(_: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(sys.modules["cleanroom.library"], "load", broken)
+    monkeypatch.setattr(sys.modules["cleanroom.library"], "load_with", broken)
     result = run("list")
     assert result.code == 2
     assert result.err == "Error: internal error: RuntimeError: first line; run again with -v for the traceback\n"
@@ -369,10 +369,10 @@ def test_a_fault_of_ours_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) 
 def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     import cleanroom.library  # noqa: F401 - the module that is patched
 
-    def interrupt() -> None:
+    def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["cleanroom.library"], "load", interrupt)
+    monkeypatch.setattr(sys.modules["cleanroom.library"], "load_with", interrupt)
     result = run("list")
     assert (result.code, result.err.strip()) == (130, "Interrupted.")
 

@@ -72,15 +72,17 @@ def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, in
 def test_the_wheel_reads_compiled_recipes_that_say_what_the_yaml_says(installed: Path) -> None:
     code = """
 import sys
-from cleanroom.library import Library, claims_of
-library = Library()
-recipes, bases, claims = library.recipes(), library._source.bases(), library._source.claims
+from cleanroom.claims import claims_of
+from cleanroom.library import Library
+from cleanroom.sources import Compiled, Files
+compiled = Compiled()
+recipes, bases = Library().recipes(), compiled.bases()
 print("yaml" in sys.modules)
-from cleanroom.load import Files
-files = Files()
-print(files.ids() == [recipe.id for recipe in recipes] == library._source.ids())
+from cleanroom.recipe import FOLDER
+files = Files(FOLDER)
+print(files.ids() == [recipe.id for recipe in recipes] == compiled.ids())
 print([recipe.id for recipe in recipes if recipe != files.recipe(recipe.id)])
-print([recipe.id for recipe in recipes if claims[recipe.id] != claims_of(recipe)])
+print([recipe.id for recipe in recipes if compiled.claims(recipe.id) != claims_of(recipe)])
 print(bases == files.bases(), len(bases) > 50)
 """
     assert run(installed, code) == ["False", "True", "[]", "[]", "True True"]

@@ -110,7 +110,10 @@ FAILURES: dict[str, tuple[str, str]] = {
         "def cleanroom_rules():\n    yield Rule('left-behind', '', 'info', '', lambda ledger: iter(()))",
         "cleanroom_rules yields 'left-behind', which built-in has",
     ),
-    "a folder that is not there": (IMPL + "def cleanroom_recipes():\n    yield '/nowhere'", "/nowhere: no such file"),
+    "a folder that is not there": (
+        IMPL + "def cleanroom_recipes():\n    yield '/nowhere'",
+        "/nowhere:1:1: no such file",
+    ),
 }
 
 
@@ -239,7 +242,7 @@ def test_recipes_of_a_folder_that_are_wrong_stop_the_command(site: Site) -> None
     done = site.run("check", "-", "--recipes", "bad.yaml")
     assert done.returncode == 2
     assert "bad.yaml:1:1" in done.stderr
-    assert "no such file or folder" in site.run("list", "--recipes", "nowhere").stderr
+    assert "no such file or directory" in site.run("list", "--recipes", "nowhere").stderr
 
 
 FULL = """
@@ -321,10 +324,34 @@ def test_a_plugin_takes_part_where_many_files_go_to_processes(site: Site) -> Non
     assert site.run("check", ".").stdout.count("left-behind[zap.cache]") == 60
 
 
+def test_what_is_wrong_shows_also_from_other_processes(site: Site) -> None:
+    """A recipe is validated when it is used: here in each of the processes that check."""
+    site.recipe("bad", RECIPE.format(id="zap", executable="zap", run='"a # b"'))
+    for number in range(60):
+        (site.folder / f"Dockerfile.{number}").write_text("FROM debian:12\nRUN zap install x\n")
+    done = site.run("check", ".")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr.count("plugin cleanroom-bad 1.0 (bad = module_bad): ") == 1
+    assert "zap" not in site.run("list").stdout.replace("zapp", "")
+
+
+def test_a_recipe_that_cannot_be_used_takes_nothing_from_others(site: Site) -> None:
+    bad = RECIPE.format(id="zap", executable="zap", run='"a # b"')
+    site.recipe("a_bad", bad)
+    assert site.run("query", "pip").stderr == ""  # it is not read before it is used
+    site.recipe("b_good", RECIPE.format(id="zap", executable="zap", run="zap clean"))
+    assert site.run("query", "zap").stdout == "zap clean\n"
+    site.recipe("c_bad", bad.replace("zap", "zop") + "replaces: apt\n")
+    replaced = site.run("query", "apt")
+    assert replaced.stdout == "rm -rf /var/lib/apt/lists/*\n"
+    assert "must not have a comment" in replaced.stderr
+
+
 def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(tmp_path: Path) -> None:
     """Every case about Cargo again, with Cargo's recipe out of the box and in a plugin."""
-    from cleanroom.library import Library, _extended
+    from cleanroom.library import Library, Supply
     from cleanroom.load import RECIPES
+    from cleanroom.sources import Given
     from cleanroom.testing import check_case
 
     box, plugin = tmp_path / "box", tmp_path / "plugin"
@@ -333,17 +360,16 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(tmp_path: Pat
     for file in RECIPES.glob("*.yaml"):
         ((plugin if file.stem == "cargo" else box) / file.name).write_bytes(file.read_bytes())
     problems: list[str] = []
-    library = _extended([("a plugin", str(plugin), problems.append)], Library(box))
+    library = Library(box, supplies=[Supply("a plugin", Given(plugin), problems.append)])
+    library.recipes()
     assert not problems
     assert library.provider("cargo") == "a plugin"
     cases = yaml.safe_load((TESTS / "cases" / "recipes" / "cargo.yaml").read_text("utf-8"))
     assert len(cases) >= 6
     for case in cases:
         check_case(case, library)
-    without = Library(box)
-    assert "cargo" not in {recipe.id for recipe in without.recipes()}
     with pytest.raises(AssertionError):
-        check_case(cases[0], without)
+        check_case(cases[0], Library(box))
 
 
 def test_what_ships_comes_through_the_hooks() -> None:
@@ -351,7 +377,7 @@ def test_what_ships_comes_through_the_hooks() -> None:
     names = {name for name in vars(hookspecs) if name.startswith("cleanroom_")}
     assert names == set(plugins.HOOKS)
     for hook in plugins.HOOKS:
-        assert callable(getattr(active.builtin.module, hook))
+        assert list(active.builtin.hooks[hook]())
     assert [plugin.name for plugin in active.all] == ["built-in"]
     assert load().provider("apt") == "built-in"
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 
 import click
 
 import cleanroom
 from cleanroom import exits
-from cleanroom.plugins import active, blame, say_problems
+from cleanroom.commands import Command
+from cleanroom.plugins import Registry, say_problems
 from cleanroom.suggest import did_you_mean
 
 _VERBOSE = "cleanroom.verbose"  # keys in the context's meta
@@ -32,32 +32,28 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-class _Cleanroom(Group):
-    """The commands, in the order in which someone new meets them; none is imported before it is needed."""
+COMMANDS: Registry[Command | click.Command] = Registry("cleanroom_commands", Command, click.Command)
 
-    _MODULES: ClassVar = {
-        "check": "check",
-        "fix": "fix",
-        "query": "query",
-        "list": "listing",  # a submodule called list would hide the builtin here
-        "show": "show",
-        "audit": "audit",
-        "explain": "explain",
-        "enrich": "enrich",
-        "recipes": "recipes",
-        "export": "export",
-        "survey": "survey",
-        "plugins": "plugins",
-    }
+
+class _Cleanroom(Group):
+    """The commands; none is imported before it is needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return [*self._MODULES, *_added_commands()]
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in self._MODULES:
-            return _added_commands().get(cmd_name)
-        command: click.Command = import_module(f"cleanroom.cli.{self._MODULES[cmd_name]}").command
-        return command
+        found = COMMANDS.get(cmd_name)
+        return found.load() if isinstance(found, Command) else found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the commands by what is known of them without importing them."""
+        width = formatter.width - 6 - max(map(len, COMMANDS), default=0)
+        rows = [
+            (name, found.summary if isinstance(found, Command) else found.get_short_help_str(width))
+            for name, found in COMMANDS.items()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command. What goes wrong inside, and no one foresaw, ends in one line."""
@@ -83,34 +79,20 @@ class _Cleanroom(Group):
         return code
 
 
-_ADDED: dict[str, click.Command] = {}
-
-
-def _added_commands() -> dict[str, click.Command]:
-    """Return the commands of plugins, by name; one that has the name of ours is left out."""
-    found = active()
-    if not _ADDED and len(found.all) > 1:
-        for plugin, command in found.yielded("cleanroom_commands", click.Command, lambda item: str(item.name)):
-            name = str(command.name)
-            if name in _Cleanroom._MODULES or name in _ADDED:
-                blame(plugin, f"cleanroom_commands yields {name!r}, which is there; this one is left out")
-            else:
-                _ADDED[name] = command
-    return _ADDED
-
-
 def ask_all_plugins() -> None:
     """Ask every plugin for all that it adds, so that all problems show."""
     from cleanroom.check import RULES
     from cleanroom.exports import EXPORTS
     from cleanroom.feeds import FEEDS
+    from cleanroom.images.sources import SOURCES
     from cleanroom.library import load
     from cleanroom.readers import READERS
 
-    for registry in (RULES, READERS, FEEDS, EXPORTS):
+    for registry in (RULES, READERS, FEEDS, EXPORTS, SOURCES, COMMANDS):
         len(registry)
-    load()
-    _added_commands()
+    library = load()
+    library.recipes()
+    library.base("scratch")
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:

@@ -25,7 +25,7 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 2
 _FORMATS = ("text", "json", "html", *(name for name in FEEDS if name != "json"))
 
 
-@click.command(short_help="Show what an image really carries.")
+@click.command()
 @click.argument("image")
 @click.option("--platform", default="", metavar="OS/ARCH", help="Which image of several: linux/arm64.")
 @click.option(

@@ -18,7 +18,7 @@ from cleanroom.settings import SettingsError
 from cleanroom.suggest import did_you_mean
 
 
-@click.command(short_help="Find what package managers leave behind.")
+@click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @format_option("How to print findings: {}.")
 @click.option(

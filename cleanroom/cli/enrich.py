@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _STDIN = ("-", "/dev/stdin", "<stdin>")  # as linters call what they read from there
 
 
-@click.command(short_help="Add to another linter's report what cleanroom knows.")
+@click.command()
 @click.argument("report", default="-", metavar="[REPORT]")
 @click.argument("paths", nargs=-1, metavar="[PATH…]")
 @format_option("{}; all but text and json hold cleanroom's findings alone.")

@@ -7,7 +7,7 @@ import click
 from cleanroom.cli import lookup, verbose_option
 
 
-@click.command(short_help="Explain a rule.")
+@click.command()
 @click.argument("rule")
 @verbose_option
 def command(rule: str) -> None:

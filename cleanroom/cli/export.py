@@ -11,7 +11,7 @@ from cleanroom.exports import EXPORTS
 from cleanroom.suggest import did_you_mean
 
 
-@click.command(short_help="Write the recipes for other tools, or as pages.")
+@click.command()
 @click.argument("form", metavar="FORMAT", required=False)
 @click.option("-o", "--output", metavar="DIR", help="The folder to write to; needed where there are several files.")
 @click.option("--list", "is_list", is_flag=True, help="Name the formats.")

@@ -48,7 +48,7 @@ class _Outcome:
     in_trouble: bool = False
 
 
-@click.command(short_help="Mend what check finds.")
+@click.command()
 @click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 @click.option("--diff", is_flag=True, help="Show what would change and write nothing.")
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if something would change.")

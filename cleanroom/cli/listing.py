@@ -7,7 +7,7 @@ import click
 from cleanroom.cli import lookup, recipes_option, verbose_option
 
 
-@click.command(short_help="List the package managers.")
+@click.command()
 @recipes_option
 @verbose_option
 def command() -> None:

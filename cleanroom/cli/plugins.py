@@ -13,11 +13,7 @@ if TYPE_CHECKING:
     from cleanroom.plugins import Plugin
 
 
-class _Plugins(Group):
-    """A group that lists the plugins when no command is named."""
-
-
-@click.group(cls=_Plugins, invoke_without_command=True, short_help="List plugins, or begin one.")
+@click.group(cls=Group, invoke_without_command=True)
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the list.")
 @verbose_option
 @click.pass_context
@@ -25,7 +21,7 @@ def command(context: click.Context, form: str) -> None:
     """List every plugin: its version, where it is from, what it adds, and what is wrong with it."""
     if context.invoked_subcommand is not None:
         return
-    from cleanroom.plugins import active
+    from cleanroom.plugins import SLOW, active
 
     ask_all_plugins()
     plugins = active().all
@@ -38,8 +34,8 @@ def command(context: click.Context, form: str) -> None:
             click.echo(f"  from {plugin.path}")
         for hook, names in plugin.adds.items():
             click.echo(f"  {hook.removeprefix('cleanroom_')}: {', '.join(names)}")
-        if plugin.seconds >= 0.5:
-            click.echo(f"  takes {plugin.seconds:.1f} s to load")
+        if plugin.seconds >= SLOW:
+            click.echo(f"  slow: it takes {plugin.seconds:.1f} s to load")
         for problem in plugin.problems:
             click.echo(f"  problem: {problem.message}")
     if len(plugins) == 1:
@@ -54,7 +50,7 @@ def _row(plugin: Plugin) -> dict[str, object]:
         "entry_point": plugin.value,
         "path": plugin.path,
         "adds": {hook.removeprefix("cleanroom_"): names for hook, names in plugin.adds.items()},
-        "status": "loaded" if plugin.module is not None else "failed",
+        "status": "loaded" if plugin.hooks else "failed",
         "problems": [problem.message for problem in plugin.problems],
     }
 

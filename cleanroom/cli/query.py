@@ -7,7 +7,7 @@ import click
 from cleanroom.cli import lookup, recipes_option, verbose_option
 
 
-@click.command(short_help="Print the command that keeps it out.")
+@click.command()
 @click.argument("manager")
 @click.option("--cache", default="", metavar="ID", help="Only this cache of the manager, such as `lists` of apt.")
 @click.option(

@@ -19,7 +19,7 @@ _BASES = "bases.yaml"
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH…")
 
 
-@click.group(cls=Group, short_help="Validate and format recipes, check their links.")
+@click.group(cls=Group)
 def command() -> None:
     """Validate and format recipes, and check their links: what cleanroom knows about package managers."""
 

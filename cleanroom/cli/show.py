@@ -21,7 +21,7 @@ _KINDS = {
 }
 
 
-@click.command(short_help="Show all that is known about a manager.")
+@click.command()
 @click.argument("manager")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print the recipe.")
 @recipes_option

@@ -28,7 +28,7 @@ class _Survey(Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=_Survey, short_help="Survey many Dockerfiles, as tables and a report.")
+@click.group(cls=_Survey)
 def command() -> None:
     """Follow many Dockerfiles and keep what is found as tables; report on them.
 

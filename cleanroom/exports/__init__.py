@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib import import_module
 
 from cleanroom.library import Library
-from cleanroom.plugins import Registry
+from cleanroom.plugins import Registry, when_used
 from cleanroom.records import dataclass
 
 
@@ -19,14 +18,6 @@ class Export:
     render: Callable[[Library], Mapping[str, str]]
 
 
-def _load_when_used(module: str) -> Callable[[Library], Mapping[str, str]]:
-    def render(library: Library) -> Mapping[str, str]:
-        files: Mapping[str, str] = import_module(f"cleanroom.exports.{module}").render(library)
-        return files
-
-    return render
-
-
 _SUMMARIES = {
     "json": "all recipes as data, in one document, and a small one a manager",
     "semgrep": "rules for Semgrep's Dockerfile language",
@@ -37,10 +28,10 @@ _SUMMARIES = {
     "html": "the same as a site that works from a folder, with a search box",
 }
 
-EXPORTS: Mapping[str, Export] = Registry("cleanroom_exports", Export)
+EXPORTS: Registry[Export] = Registry("cleanroom_exports", Export)
 
 
 def built_in() -> Iterator[Export]:
     """Yield what ships, in the order in which it is listed."""
     for name, summary in _SUMMARIES.items():
-        yield Export(name, summary, _load_when_used(name))
+        yield Export(name, summary, when_used(f"cleanroom.exports.{name}"))

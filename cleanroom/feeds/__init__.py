@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib import import_module
+from collections.abc import Callable, Iterable, Iterator
 
 from cleanroom.findings import Checked
-from cleanroom.plugins import Registry
+from cleanroom.plugins import Registry, when_used
 from cleanroom.records import dataclass
 
 
@@ -17,14 +16,6 @@ class Feed:
     name: str  # as after --format
     summary: str
     render: Callable[[Iterable[Checked]], Iterator[str]]
-
-
-def _load_when_used(module: str) -> Callable[[Iterable[Checked]], Iterator[str]]:
-    def render(files: Iterable[Checked]) -> Iterator[str]:
-        pieces: Iterator[str] = import_module(f"cleanroom.feeds.{module}").render(files)
-        return pieces
-
-    return render
 
 
 _SUMMARIES = {
@@ -39,10 +30,11 @@ _SUMMARIES = {
     "markdown": "a comment for a pull request",
 }
 
-FEEDS: Mapping[str, Feed] = Registry("cleanroom_reports", Feed)
+# "text" is what people read, on a terminal in colour; it is no document.
+FEEDS: Registry[Feed] = Registry("cleanroom_reports", Feed, reserved=("text",))
 
 
 def built_in() -> Iterator[Feed]:
     """Yield what ships, in the order in which it is listed."""
     for name, summary in _SUMMARIES.items():
-        yield Feed(name, summary, _load_when_used(name))
+        yield Feed(name, summary, when_used(f"cleanroom.feeds.{name}"))

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -52,8 +52,7 @@ def open_image(reference: str, *, platform: str = "", limits: Limits = DEFAULT) 
     the name of an image that Docker or Podman has. What plugins know is asked before these.
     """
     with ExitStack() as stack:
-        own = {source.name for source in built_in()}
-        for source in sorted(SOURCES.values(), key=lambda source: source.name in own):
+        for source in sorted(SOURCES.values(), key=lambda source: SOURCES.owner(source.name).is_builtin):
             image = source.find(stack, reference, platform, limits)
             if image is not None:
                 break
@@ -208,4 +207,4 @@ def built_in() -> Iterator[Source]:
     yield Source("stores", _saved)
 
 
-SOURCES: Mapping[str, Source] = Registry("cleanroom_images", Source)
+SOURCES: Registry[Source] = Registry("cleanroom_images", Source)

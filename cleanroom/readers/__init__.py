@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from cleanroom import dockerfile
 from cleanroom.dockerfile import Dockerfile
@@ -39,7 +39,7 @@ DOCKERFILE = Reader(
     ("*.dockerignore",),
 )
 
-READERS: Mapping[str, Reader] = Registry("cleanroom_readers", Reader)
+READERS: Registry[Reader] = Registry("cleanroom_readers", Reader)
 
 
 def for_file(name: str) -> Reader | None:
