@@ -118,7 +118,7 @@ def _judge(item: Reported, ledger: Ledger, found: Iterable[Finding], managers: t
 
 def _reason(outcome: Outcome, ledger: Ledger) -> str | None:
     """Return why what a command fills does not ship needlessly; None where that is not known."""
-    stage, what = ledger.stages[outcome.layer.stage], f"{outcome.fill.recipe.name}'s {outcome.fill.cache.what}"
+    stage, what = ledger.stages[outcome.layer.stage], f"{outcome.fill.recipe.name} ({outcome.fill.cache.what})"
     if outcome.state == "prevented":
         return f"{what}: kept from being written by {outcome.fill.prevented}"
     if outcome.state == "mounted" and outcome.mount is not None:
