@@ -21,6 +21,8 @@ from cleanroom.recipe import Recipe, Use
 
 # What must stand before an install, so that what it leaves is waste.
 SETUP = {"deno": """echo '{"nodeModulesDir": "auto"}' > deno.json"""}
+# Where a use is told by program text.
+PROGRAM_TEXT = {"julia": """julia -e 'using Pkg; Pkg.add("HTTP")'"""}
 TABLE = Path(__file__).parent / "cases" / "query.yaml"
 KINDS = ("clean", "prevent", "mount")
 USERS = ("root", "app")
@@ -76,8 +78,10 @@ def test_every_way_is_one_line_or_said_to_be_missing(recipe: Recipe) -> None:
 
 def _command(recipe: Recipe, use: Use) -> str:
     """Return a command line of this use."""
+    if recipe.id in PROGRAM_TEXT:
+        return PROGRAM_TEXT[recipe.id]
     program = (use.programs or recipe.programs[0].names)[0]
-    word = next((word for word in ("https://example.org/x", "x") if not use.code), "https://example.org/x.pkg")
+    word = "https://example.org/x.pkg" if use.code else "https://example.org/x"
     verb = use.verbs[0].replace("?*", "x").replace("*", "x")
     options = [*use.with_options[:1], *use.with_all_options]
     operand = word if use.operands == "some" else ""
