@@ -218,6 +218,7 @@ class Hazard:
     when_prevented: tuple[str, ...] = ()  # holds only while these caches are prevented (pip cache purge)
     instead: str = ""  # the command that does what was meant
     source: str = ""
+    measured: str = ""  # where no page tells of it: what was seen, with which version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

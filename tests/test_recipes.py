@@ -56,6 +56,11 @@ def test_each_kind_of_remedy_is_there_or_said_to_be_missing(path: Path) -> None:
     assert {remedy.kind for remedy in recipe.remedies} ^ recipe.without.keys() == {"clean", "prevent", "mount"}
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_hazard_has_a_source_or_was_measured(path: Path) -> None:
+    assert [hazard.id for hazard in read(path).hazards if not (hazard.source or hazard.measured)] == []
+
+
 def test_the_table_of_managers_is_current() -> None:
     """As ``cleanroom export table -o docs`` writes it."""
     page = load.RECIPES.parent / "docs" / "managers.md"

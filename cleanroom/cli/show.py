@@ -170,6 +170,8 @@ def _hazard(hazard: Hazard) -> Iterator[str]:
     yield f"  {hazard.what}"
     if hazard.instead:
         yield f"    instead: {hazard.instead}"
+    if hazard.measured:
+        yield f"    measured: {hazard.measured}"
     yield from _link(hazard.source)
 
 

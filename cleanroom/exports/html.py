@@ -72,7 +72,9 @@ def _page(recipe: Recipe, found: list[Way]) -> Iterator[str]:
         yield "<h2>Beware</h2><ul>"
         for hazard in recipe.hazards:
             instead = f" Instead: <code>{escape(hazard.instead)}</code>." if hazard.instead else ""
-            yield f"<li>{escape(hazard.what)}.{instead} {_link(hazard.source, 'Source') if hazard.source else ''}</li>"
+            measured = f" Measured: {escape(hazard.measured)}." if hazard.measured else ""
+            source = f" {_link(hazard.source, 'Source')}" if hazard.source else ""
+            yield f"<li>{escape(hazard.what)}.{instead}{measured}{source}</li>"
         yield "</ul>"
     if recipe.keep:
         yield "<h2>What must stay</h2><ul>"

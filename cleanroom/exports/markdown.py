@@ -58,7 +58,8 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
         for hazard in recipe.hazards:
             instead = f" Instead: {code(hazard.instead)}." if hazard.instead else ""
             source = f" [Source]({hazard.source})" if hazard.source else ""
-            yield f"- {cell(hazard.what)}.{instead}{source}"
+            measured = f" Measured: {cell(hazard.measured)}." if hazard.measured else ""
+            yield f"- {cell(hazard.what)}.{instead}{measured}{source}"
     if recipe.keep:
         yield "\n## What must stay\n"
         for keep in recipe.keep:
