@@ -14,6 +14,7 @@ from cleanroom.plugins import Registry
 from cleanroom.readers import Reader
 from cleanroom.records import dataclass, replace
 from cleanroom.rules import Rule
+from cleanroom.rules import finding as finding_at
 from cleanroom.suggest import did_you_mean
 from cleanroom.text import Source, Span
 
@@ -205,7 +206,9 @@ def _by_comments(
         else:
             kept.append(finding)
     ours = ((ignore, _why_unused(ignore, ledger.library, rules)) for ignore in ignores if not ignore.peer)
-    kept += [_unused(ignore.span, why, ledger.source) for ignore, why in ours if why]
+    kept += [
+        finding_at(ledger, None, "unused-ignore", "info", None, None, ignore.span, why) for ignore, why in ours if why
+    ]
     return kept, suppressed
 
 
@@ -240,23 +243,3 @@ def _why_unknown(selector: str, library: Library) -> str:
     ):
         return f"{manager} has no cache {cache!r}{did_you_mean(cache, known)}"
     return ""
-
-
-def _unused(span: Span, message: str, source: Source) -> Finding:
-    line, column = source.position(span.start)
-    end_line, end_column = source.position(span.end)
-    return Finding(
-        rule="unused-ignore",
-        manager="",
-        cache="",
-        severity="info",
-        message=message,
-        span=span,
-        line=line,
-        column=column,
-        end_line=end_line,
-        end_column=end_column,
-        instruction_line=line,
-        stage="",
-        ships=False,
-    )

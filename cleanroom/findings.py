@@ -1,4 +1,4 @@
-"""What a check returns: findings, what could not be resolved, errors. Plain frozen data, no behaviour."""
+"""What a check returns: findings, what could not be resolved, errors. Plain frozen data."""
 
 from __future__ import annotations
 
@@ -54,6 +54,12 @@ class Finding:
     no_fix: str = ""  # why there is none
     aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (("hadolint", ("DL3009",)),)
     related: tuple[tuple[int, str], ...] = ()  # (line, what is there)
+
+    @property
+    def label(self) -> str:
+        """How the finding is named, as ``--ignore`` takes it: ``left-behind[apt.lists]``."""
+        about = ".".join(part for part in (self.manager, self.cache) if part)
+        return f"{self.rule}[{about}]" if about else self.rule
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,18 @@ def plain(pattern: str) -> str:
     return re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL) if "\\" in pattern else pattern
 
 
+_CLASSES = re.compile(r"(?:\[[^]]*\]){2,}\*?")
+
+
+def readable(path: str) -> str:
+    """Return a path for people: what is not known, and what stands for several endings, as ``…``.
+
+    >>> readable("/opt/conda/pkgs/*.[ct][oa][nr]*")
+    '/opt/conda/pkgs/*.…'
+    """
+    return _CLASSES.sub("…", path.replace(UNKNOWN, "…"))
+
+
 def absolute(pattern: str, folder: str) -> str:
     """Return ``pattern`` from the root (or from ``~`` when the home is not known), ``.`` and ``..`` resolved."""
     if not pattern.startswith(("/", "~")):

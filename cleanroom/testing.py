@@ -106,7 +106,7 @@ def check_case(case: Case, library: Library | None = None) -> None:
 
 def label(finding: Finding) -> str:
     """Return a finding as cases name it: ``left-behind[apt.lists]@2``."""
-    return f"{finding.rule}[{finding.manager}{'.' if finding.cache else ''}{finding.cache}]@{finding.line}"
+    return f"{finding.label if finding.manager else f'{finding.rule}[]'}@{finding.line}"
 
 
 def check_recipe(recipe: Recipe) -> None:

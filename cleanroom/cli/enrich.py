@@ -15,7 +15,6 @@ from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.options import format_option
 from cleanroom.exits import FINDINGS, TROUBLE
 from cleanroom.feeds import FEEDS
-from cleanroom.feeds.fingerprints import label
 from cleanroom.feeds.text import printable
 from cleanroom.findings import SEVERITIES, Checked, Finding, Report
 
@@ -183,7 +182,7 @@ def _text(done: list[Enriched]) -> Iterator[str]:
                 yield from _advice(finding)
         for finding in one.missed:
             counts["missed"] += 1
-            yield printable(f"{one.path}:{finding.line}  {label(finding)}  missed") + "\n"
+            yield printable(f"{one.path}:{finding.line}  {finding.label}  missed") + "\n"
             yield from _advice(finding)
     yield ", ".join(f"{count} {name}" for name, count in counts.items()) + "\n"
 

@@ -172,7 +172,7 @@ def _lines(job: _Job, result: Fixed) -> Iterator[str]:
         if job.verbose or item.finding.severity != "info"
     ]
     for finding, verdict, what in sorted(rows, key=lambda row: (row[0].line, row[0].column)):
-        yield f"{job.path}:{finding.line}: {verdict}: {text_feed.name(finding)}: {what}"
+        yield f"{job.path}:{finding.line}: {verdict}: {finding.label}: {what}"
 
 
 def _trouble(job: _Job, message: str, *details: str) -> _Outcome:

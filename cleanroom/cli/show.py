@@ -47,11 +47,11 @@ def command(manager: str, form: str) -> None:
 
 
 def _page(recipe: Recipe, provider: str) -> Iterator[str]:
+    from cleanroom.exports.pages import executables
+
     yield f"{recipe.name}: {recipe.summary}"
     yield f"  {recipe.homepage}"
-    names = [name for program in recipe.programs for name in program.names]
-    modules = [f"python -m {module}" for program in recipe.programs for module in program.modules]
-    yield f"  runs as {', '.join([*names, *modules])}"
+    yield f"  runs as {', '.join(executables(recipe))}"
     if provider != "built-in":
         instead = f", in the place of the recipe {recipe.replaces} that ships" if recipe.replaces else ""
         yield f"  recipe of {provider}{instead}: {recipe.origin}"
@@ -99,10 +99,11 @@ def _section(heading: str, lines: Iterator[str]) -> Iterator[str]:
 
 def _cache(cache: Cache) -> Iterator[str]:
     from cleanroom.feeds.text import size
+    from cleanroom.paths import readable
 
     yield f"  {cache.id}: {cache.what}"
     for path in cache.paths:
-        yield f"    {path.path}{_where(path)}"
+        yield f"    {readable(path.path)}{_where(path)}"
     if cache.typical:
         yield f"    about {size(cache.typical.bytes)} after {cache.typical.of}"
         yield from _link(cache.typical.source)

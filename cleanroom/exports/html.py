@@ -8,6 +8,7 @@ from html import escape
 from cleanroom.exports.pages import KINDS, Way, executables, ways
 from cleanroom.feeds.text import size
 from cleanroom.library import Library
+from cleanroom.paths import readable
 from cleanroom.recipe import Cache, Recipe
 
 
@@ -101,7 +102,7 @@ def _page(recipe: Recipe, found: list[Way]) -> Iterator[str]:
 
 
 def _cache(cache: Cache, largest: int) -> str:
-    paths = ", ".join(f"<code>{escape(path.path)}</code>" for path in cache.paths)
+    paths = ", ".join(f"<code>{escape(readable(path.path))}</code>" for path in cache.paths)
     bar = ""
     if cache.typical and largest:
         share = max(1.0, 100 * cache.typical.bytes / largest)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from cleanroom.exports.pages import KINDS, executables, ways
 from cleanroom.feeds.text import size
 from cleanroom.library import Library
+from cleanroom.paths import readable
 from cleanroom.recipe import Recipe
 
 
@@ -41,7 +42,7 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
     yield "| cache | what | where | about |"
     yield "|---|---|---|---|"
     for cache in recipe.caches:
-        places = "<br>".join(code(path.path) for path in cache.paths)
+        places = "<br>".join(code(readable(path.path)) for path in cache.paths)
         about = f"{size(cache.typical.bytes)} after {cell(cache.typical.of)}" if cache.typical else ""
         yield f"| {cache.id} | {cell(cache.what)} | {places} | {about} |"
     found = list(ways(recipe, library))

@@ -24,12 +24,6 @@ def fingerprinted(checked: Checked, findings: Iterable[Finding] | None = None) -
         yield finding, hashlib.sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
-def label(finding: Finding) -> str:
-    """Return how a finding is named in a line: ``left-behind[apt.lists]``."""
-    about = ".".join(part for part in (finding.manager, finding.cache) if part)
-    return f"{finding.rule}[{about}]" if about else finding.rule
-
-
 def advice(finding: Finding) -> str:
     """Return the message with what mends it, in one paragraph, for formats that have no place of their own for that."""
     message = finding.message

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cleanroom.feeds.fingerprints import advice, label
+from cleanroom.feeds.fingerprints import advice
 from cleanroom.findings import Checked
 
 _LEVELS = {"info": "notice", "warning": "warning", "error": "error"}
@@ -21,7 +21,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
             place = f"file={path},line={finding.line},endLine={finding.end_line}"
             if finding.line == finding.end_line:  # columns mean nothing over several lines there
                 place += f",col={finding.column},endColumn={finding.end_column}"
-            title = _property(f"cleanroom {label(finding)}")
+            title = _property(f"cleanroom {finding.label}")
             yield f"::{_LEVELS[finding.severity]} {place},title={title}::{_data(advice(finding))}\n"
         for problem in checked.report.errors:
             place = f"file={path},line={problem.line},col={problem.column}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from cleanroom.feeds.fingerprints import advice, fingerprinted, label
+from cleanroom.feeds.fingerprints import advice, fingerprinted
 from cleanroom.findings import Checked
 
 _SEVERITIES = {"info": "info", "warning": "minor", "error": "major"}
@@ -20,7 +20,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
             issues.append(
                 {
                     "description": advice(finding),
-                    "check_name": label(finding),
+                    "check_name": finding.label,
                     "fingerprint": mark,
                     "severity": _SEVERITIES[finding.severity],
                     "location": {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from cleanroom.feeds.fingerprints import advice, label
+from cleanroom.feeds.fingerprints import advice
 from cleanroom.findings import Checked, Finding
 
 
@@ -23,7 +23,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
                 "file": checked.path,
                 "level": finding.severity,
                 "line": finding.line,
-                "message": f"{advice(finding)} [cleanroom {label(finding)}]",
+                "message": f"{advice(finding)} [cleanroom {finding.label}]",
             }
             for finding in checked.report.findings
         ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
-from cleanroom.feeds.fingerprints import advice, label
+from cleanroom.feeds.fingerprints import advice
 from cleanroom.feeds.text import printable
 from cleanroom.findings import Checked
 
@@ -27,7 +27,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
         for finding in findings:
             place = f"{checked.path}:{finding.line}:{finding.column}"
             case = (
-                f"    <testcase name={_attribute(f'{label(finding)} at {finding.line}:{finding.column}')} "
+                f"    <testcase name={_attribute(f'{finding.label} at {finding.line}:{finding.column}')} "
                 f'classname={_attribute(checked.path)} file={_attribute(checked.path)} line="{finding.line}">'
             )
             text = f"{place}: {advice(finding)}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from cleanroom.feeds.fingerprints import label
-from cleanroom.feeds.text import printable, size
+from cleanroom.feeds.text import bulk, printable
 from cleanroom.findings import Checked, Finding
 
 _SIGNS = {"info": "ℹ️", "warning": "⚠️", "error": "❌"}  # noqa: RUF001
@@ -44,10 +43,10 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
 
 
 def _row(finding: Finding) -> str:
-    about = f" (about {size(finding.typical_bytes)})" if finding.typical_bytes else ""
+    example = f" (for example {_cell(bulk(finding))})" if finding.typical_bytes else ""
     remedy = _code(finding.remedies[0].text) if finding.remedies else ""
-    message = f"{_cell(finding.message)}{about}"
-    return f"| {finding.line} | {_SIGNS[finding.severity]} | {_code(label(finding))} | {message} | {remedy} |\n"
+    message = f"{_cell(finding.message)}{example}"
+    return f"| {finding.line} | {_SIGNS[finding.severity]} | {_code(finding.label)} | {message} | {remedy} |\n"
 
 
 def _cell(text: str) -> str:

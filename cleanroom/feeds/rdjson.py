@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from cleanroom.feeds.fingerprints import advice, label
+from cleanroom.feeds.fingerprints import advice
 from cleanroom.findings import Checked, Finding
 from cleanroom.text import Source, Span
 
@@ -43,7 +43,7 @@ def _diagnostic(path: str, source: Source, finding: Finding) -> dict[str, object
         "message": advice(finding),
         "location": {"path": path, "range": _range(source, finding.span)},
         "severity": _SEVERITIES[finding.severity],
-        "code": {"value": label(finding)},
+        "code": {"value": finding.label},
     }
     if finding.fix is not None and finding.fix.safe and finding.fix.edits:
         diagnostic["suggestions"] = [

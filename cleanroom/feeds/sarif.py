@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import cleanroom
 from cleanroom.check import RULES
-from cleanroom.feeds.fingerprints import fingerprinted, label
+from cleanroom.feeds.fingerprints import fingerprinted
 from cleanroom.findings import Checked, Finding, Fix
 from cleanroom.rules import Rule
 from cleanroom.text import Source, Span
@@ -83,7 +83,7 @@ def _result(path: str, source: Source, finding: Finding, mark: str, names: list[
     result: dict[str, object] = {
         "ruleId": finding.rule,
         "level": _LEVELS[finding.severity],
-        "message": {"text": f"{finding.message} [{label(finding)}]"},
+        "message": {"text": f"{finding.message} [{finding.label}]"},
         "locations": [
             {
                 "physicalLocation": _place(

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from cleanroom.findings import SEVERITIES, Advice, Finding, Report
+from cleanroom.paths import readable
 from cleanroom.text import Source
 
 _COLOURS = {"info": 36, "warning": 33, "error": 31}  # cyan, yellow, red
@@ -84,7 +85,7 @@ def _finding(file: str, source: Source, finding: Finding, *, colour: bool, width
 
     hue = _COLOURS[finding.severity]
     place = f"{printable(file)}:{finding.line}:{finding.column}"
-    what = f"{paint(finding.severity, hue)}  {paint(name(finding), hue)}"
+    what = f"{paint(finding.severity, hue)}  {paint(finding.label, hue)}"
     yield f"{paint(place, _BOLD)}  {what}  {printable(finding.message)}"
     number = f"{finding.line:>4}"
     blank = " " * len(number)
@@ -96,22 +97,17 @@ def _finding(file: str, source: Source, finding: Finding, *, colour: bool, width
         yield f"{blank} {paint('=', _DIM)} {printable(note)}"
 
 
-def name(finding: Finding) -> str:
-    """Return what a finding is called, as ``--ignore`` takes it: ``left-behind[apt.lists]``."""
-    if not finding.manager:
-        return finding.rule
-    return (
-        f"{finding.rule}[{finding.manager}.{finding.cache}]" if finding.cache else f"{finding.rule}[{finding.manager}]"
-    )
+def bulk(finding: Finding) -> str:
+    """Return what the bytes of a finding are an example of: ``540 MB after the environment of nipype_tutorial``."""
+    if finding.typical_bytes is None:
+        return ""
+    return f"{size(finding.typical_bytes)}{f' after {finding.typical_of}' if finding.typical_of else ''}"
 
 
 def _notes(finding: Finding) -> Iterator[str]:
     if finding.paths:
-        bulk = ""
-        if finding.typical_bytes is not None:
-            bulk = f" (for example {size(finding.typical_bytes)}"
-            bulk += f" after {finding.typical_of})" if finding.typical_of else ")"
-        yield f"left: {', '.join(finding.paths)}{bulk}"
+        example = f" (for example {bulk(finding)})" if finding.typical_bytes is not None else ""
+        yield f"left: {', '.join(map(readable, finding.paths))}{example}"
     elif finding.typical_bytes is not None:
         yield f"saves about {size(finding.typical_bytes)}{f' with {finding.typical_of}' if finding.typical_of else ''}"
     for line, what in finding.related:

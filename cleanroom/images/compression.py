@@ -9,36 +9,13 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from importlib import import_module
-from typing import Any, Protocol
+from typing import Any
 
 from cleanroom.images.limits import ImageError, Limits
 
 PIECE = 1 << 20  # bytes handed on at once, at most
 _READ = 1 << 16  # bytes read at once
 _GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"
-
-
-class _Frame(Protocol):
-    """One gzip member, zstd or xz frame."""
-
-    def unpack(self, data: bytes) -> bytes:
-        """Return what comes of ``data`` and of what was not used before, ``PIECE`` bytes at most."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether its end was reached."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What follows its end."""
-
-    @property
-    def unused(self) -> int:
-        """How many of the bytes it got it did not use yet, as far as that can be known."""
-
-    @property
-    def is_hungry(self) -> bool:
-        """Whether more of the stream is needed to go on."""
 
 
 class Stream:
@@ -177,16 +154,49 @@ def _kind(data: bytes) -> tuple[str, Callable[[str], _Frame]]:
     if data.startswith(_ZSTD) or (data[1:4] == b"\x2a\x4d\x18" and data[0] >> 4 == 5):
         return "zstd", _Zstd
     if data.startswith(_XZ):
-        return "xz", _Xz
+        return "xz", _Frame
     return "", _Gzip
 
 
-class _Gzip:
+class _Frame:
+    """One gzip member, zstd or xz frame, over the decompressor of its module: this one is for xz."""
+
+    def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
+        self._object: Any = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
+
+    def unpack(self, data: bytes) -> bytes:
+        """Return what comes of ``data`` and of what was not used before, ``PIECE`` bytes at most."""
+        piece: bytes = self._object.decompress(data, PIECE)
+        return piece
+
+    @property
+    def is_hungry(self) -> bool:
+        """Whether more of the stream is needed to go on."""
+        return bool(self._object.needs_input)
+
+    @property
+    def unused(self) -> int:
+        """How many of the bytes it got it did not use yet, as far as that can be known."""
+        return len(self.unused_data)
+
+    @property
+    def eof(self) -> bool:
+        """Whether its end was reached."""
+        return bool(self._object.eof)
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows its end."""
+        unused: bytes = self._object.unused_data
+        return unused
+
+
+class _Gzip(_Frame):
     def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
         self._object = zlib.decompressobj(31)  # with gzip's header, and its checksum looked at
 
     def unpack(self, data: bytes) -> bytes:
-        return self._object.decompress(self._object.unconsumed_tail + data, PIECE)
+        return super().unpack(self._object.unconsumed_tail + data)
 
     @property
     def is_hungry(self) -> bool:
@@ -194,42 +204,10 @@ class _Gzip:
 
     @property
     def unused(self) -> int:
-        return len(self._object.unused_data) + len(self._object.unconsumed_tail)
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data
+        return len(self.unused_data) + len(self._object.unconsumed_tail)
 
 
-class _Xz:
-    def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
-        self._object = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
-
-    def unpack(self, data: bytes) -> bytes:
-        return self._object.decompress(data, PIECE)
-
-    @property
-    def is_hungry(self) -> bool:
-        return self._object.needs_input
-
-    @property
-    def unused(self) -> int:
-        return len(self.unused_data)
-
-    @property
-    def eof(self) -> bool:
-        return self._object.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._object.unused_data
-
-
-class _Zstd:
+class _Zstd(_Frame):
     def __init__(self, name: str) -> None:
         module = _zstd()
         if module is None:
@@ -244,27 +222,9 @@ class _Zstd:
 
     def unpack(self, data: bytes) -> bytes:
         try:
-            piece: bytes = self._object.decompress(data, PIECE)
+            return super().unpack(data)
         except self._error as error:
             raise ImageError(f"{self._name}: the compressed data is broken: {error}") from None
-        return piece
-
-    @property
-    def is_hungry(self) -> bool:
-        return bool(self._object.needs_input)
-
-    @property
-    def unused(self) -> int:
-        return len(self.unused_data)
-
-    @property
-    def eof(self) -> bool:
-        return bool(self._object.eof)
-
-    @property
-    def unused_data(self) -> bytes:
-        unused: bytes = self._object.unused_data
-        return unused
 
 
 def _zstd() -> Any:

@@ -67,10 +67,10 @@ def _folder(path: str) -> str:
 
 def finding(
     ledger: Ledger,
-    layer: Layer,
+    layer: Layer | None,
     rule: str,
     severity: str,
-    recipe: Recipe,
+    recipe: Recipe | None,
     cache: Cache | None,
     span: Span,
     message: str,
@@ -80,17 +80,17 @@ def finding(
     related: tuple[tuple[int, str], ...] = (),
     typical: Typical | None = None,
 ) -> Finding:
-    """Return a finding at ``span``."""
+    """Return a finding at ``span``; one about no layer, or no manager, has None for it."""
     line, column = ledger.source.position(span.start)
     end_line, end_column = ledger.source.position(span.end)
-    stage = ledger.stages[layer.stage]
+    stage = ledger.stages[layer.stage] if layer else None
     if typical is None and cache is not None:
         typical = cache.typical
-    if typical is not None and applies("", typical.bases, layer.base, recipe.id) is False:
+    if typical and recipe and layer and applies("", typical.bases, layer.base, recipe.id) is False:
         typical = None
     return Finding(
         rule=rule,
-        manager=recipe.id,
+        manager=recipe.id if recipe else "",
         cache=cache.id if cache else "",
         severity=severity,
         message=message,
@@ -99,14 +99,14 @@ def finding(
         column=column,
         end_line=end_line,
         end_column=end_column,
-        instruction_line=layer.instruction.line,
-        stage=stage.name,
-        ships=stage.ships,
+        instruction_line=layer.instruction.line if layer else line,
+        stage=stage.name if stage else "",
+        ships=stage is not None and stage.ships,
         paths=tuple(path.replace("\x00", "…") for path in paths),
         typical_bytes=typical.bytes if typical else None,
         typical_of=typical.of if typical else "",
         remedies=remedies,
-        aliases=tuple((peer, ids) for peer, ids in recipe.peers.items()),
+        aliases=tuple(recipe.peers.items()) if recipe else (),
         related=related,
     )
 

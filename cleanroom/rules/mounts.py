@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.events import Clean, Remove
+from cleanroom.events import Clean, Remove, cache_paths
 from cleanroom.findings import Finding
-from cleanroom.ledger import Ledger, empties
+from cleanroom.ledger import Layer, Ledger, Mount, empties
+from cleanroom.paths import below, covers
+from cleanroom.recipe import Cache, Recipe
 from cleanroom.rules import Rule, finding
 
 
@@ -31,7 +33,11 @@ def _emptied(ledger: Ledger) -> Iterator[Finding]:
                 mount = found[1] if found else None
                 cache = recipe.cache(found[0]) if found else recipe.caches[0]
             else:
-                continue
+                mount = next((mount for mount in mounts if _covered(event, mount)), None)
+                owner = _owner(ledger, layer, mount) if mount else None
+                if owner is None:
+                    continue
+                recipe, cache = owner
             if mount is None or mount.kind != "cache":
                 continue
             yield finding(
@@ -44,8 +50,28 @@ def _emptied(ledger: Ledger) -> Iterator[Finding]:
                 event.span,
                 f"this empties the cache mount on {mount.target}: nothing is saved, and the next build "
                 "downloads everything again",
-                paths=fill.paths if fill else event.paths[cache.id] if isinstance(event, Clean) else (),
+                paths=fill.paths if fill else event.paths[cache.id] if isinstance(event, Clean) else (mount.target,),
             )
+
+
+def _covered(event: Remove, mount: Mount) -> bool:
+    """Tell whether a removal takes all that is in a mount."""
+    return event.recursive and any(
+        covers(pattern, mount.target) is True or pattern == f"{mount.target}/*" for pattern in event.patterns
+    )
+
+
+def _owner(ledger: Ledger, layer: Layer, mount: Mount) -> tuple[Recipe, Cache] | None:
+    """Return whose cache a mount holds: what the file fills there, else what a recipe keeps just there."""
+    for outcome in ledger.outcomes:
+        if any(below(path, mount.target) for path in outcome.fill.paths):
+            return outcome.fill.recipe, outcome.fill.cache
+    for recipe in ledger.library.recipes():
+        for cache in recipe.caches:
+            paths = cache_paths(recipe, cache, {}, [], layer.home, layer.base, user=layer.user)
+            if any(path == mount.target or path.startswith(f"{mount.target}/*") for path in paths):
+                return recipe, cache
+    return None
 
 
 def _defeated(ledger: Ledger) -> Iterator[Finding]:
