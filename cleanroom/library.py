@@ -63,6 +63,9 @@ def _as_it_is_now(method: Callable[_P, _R]) -> Callable[_P, _R]:
     return answer
 
 
+_BASES = 1_000  # images of which it is kept what is known
+
+
 class Library:
     """Recipes and base images from several providers, and recipes added by hand. Safe to share between threads.
 
@@ -169,6 +172,8 @@ class Library:
             merged["environment"] = MappingProxyType(merged["environment"])
             merged["versions"] = MappingProxyType(merged["versions"])
             merged["uids"] = MappingProxyType(merged["uids"])
+            if len(self._base_cache) >= _BASES:  # a survey meets images without end
+                self._base_cache.clear()
             self._base_cache[image] = Base(**merged)
         return self._base_cache[image]
 

@@ -430,7 +430,14 @@ def test_beside_another_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ]
     document = json.loads(cleanroom_audit(one, "--compare", two, "--format", "json", capsys=capsys)[1])
     assert (document["image"]["bytes"], document["other"]["bytes"]) == (180_050, 50_050)
-    assert cleanroom_audit(one, "--compare", two, "--format", "html", capsys=capsys)[0] == 2
+    page = cleanroom_audit(one, "--compare", two, "--format", "html", capsys=capsys)[1]
+    assert "<td>all files<td class=n>" in page
+    assert "<td class=in>apt.lists<td class=n>" in page
+    comment = cleanroom_audit(one, "--compare", two, "--format", "markdown", capsys=capsys)[1]
+    assert re.search(r"^\| apt\\?\.lists \| .+ \| .+ \| .+ \|$", comment, re.MULTILINE)
+    code, _, complaint = cleanroom_audit(one, "--compare", two, "--format", "sarif", capsys=capsys)
+    assert code == 2
+    assert "sarif has no place for what is no finding" in complaint
 
 
 class Page(HTMLParser):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _WIDTH = 120  # of the lines, where there is no terminal
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
 _FORMATS = ("text", "json", "html", *(name for name in FEEDS if name != "json"))
+_BESIDE = ("text", "json", "html", "markdown")  # formats that can show two images
 
 
 @click.command()
@@ -40,7 +41,7 @@ _FORMATS = ("text", "json", "html", *(name for name in FEEDS if name != "json"))
 @click.option("--dockerfile", metavar="FILE", help="What it was built from: tie what is left to its lines.")
 @click.option("--target", metavar="STAGE", help="The stage of the Dockerfile, when it is not the last.")
 @click.option("--context", metavar="DIR", help="The build context, for scripts. [default: the Dockerfile's folder]")
-@click.option("--compare", metavar="IMAGE", help="Show another image beside it (text and json).")
+@click.option("--compare", metavar="IMAGE", help=f"Show another image beside it ({', '.join(_BESIDE)}).")
 @click.option(
     "--max-waste",
     metavar="SIZE",
@@ -72,8 +73,10 @@ def command(
 
     limit = None if max_waste is None else _limit(max_waste)
     limits = NONE if trust else DEFAULT
-    if compare is not None and form not in ("text", "json"):
-        raise click.UsageError("--compare goes with --format text and json")
+    if compare is not None and form not in _BESIDE:
+        raise click.UsageError(
+            f"--compare goes with --format {', '.join(_BESIDE)}: {form} has no place for what is no finding"
+        )
     if dockerfile is None and (target or context):
         raise click.UsageError("--target and --context go with --dockerfile")
     try:
@@ -108,13 +111,17 @@ def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) 
     elif form == "html":
         from cleanroom.feeds.audit_html import render
 
-        for piece in render(reading, tied):
+        for piece in render(reading, tied, other):
             click.echo(piece, nl=False)
     else:
         from cleanroom.feeds.audit_findings import checked
 
         for piece in FEEDS[form].render([checked(audit, tied)]):
             click.echo(piece, nl=False)
+        if other is not None:
+            from cleanroom.feeds.audit_findings import beside
+
+            click.echo(beside(audit, other), nl=False)
 
 
 def _print_text(audit: Audit, tied: Tied | None, other: Audit | None) -> None:

@@ -5,6 +5,8 @@ They stand in the Dockerfile where one was given. Else they stand in the image's
 
 from __future__ import annotations
 
+from cleanroom.feeds.audit_text import change, comparison
+from cleanroom.feeds.markdown import cell
 from cleanroom.feeds.text import size
 from cleanroom.findings import Checked, Finding, Report
 from cleanroom.images.audit import Audit, Leftover
@@ -28,6 +30,16 @@ def checked(audit: Audit, tied: Tied | None = None) -> Checked:
     ]
     findings.sort(key=lambda item: (item.span.start, item.manager, item.cache))
     return Checked(path.replace("\\", "/"), text, Report(tuple(findings)))
+
+
+def beside(audit: Audit, other: Audit) -> str:
+    """Return a table in Markdown that shows two images side by side."""
+    heads = " | ".join(cell(image.reference) for image in (audit, other))
+    rows = "".join(
+        f"| {cell(name.strip())} | {size(one)} | {size(two)} | {change(one, two)} |\n"
+        for name, one, two in comparison(audit, other)
+    )
+    return f"\n| | {heads} | difference |\n|---|---:|---:|---:|\n{rows}"
 
 
 def _finding(source: Source, audit: Audit, item: Leftover, line: int, known: Finding | None) -> Finding:

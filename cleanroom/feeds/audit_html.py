@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 import cleanroom
+from cleanroom.feeds.audit_text import change, comparison
 from cleanroom.feeds.text import printable, size
 from cleanroom.images.audit import Audit, Leftover, Reading, waste_by_manager
 from cleanroom.images.causes import Tied
@@ -32,8 +33,8 @@ class _Box:
     boxes: list[_Box] = field(default_factory=list)
 
 
-def render(reading: Reading, tied: Tied | None = None) -> Iterator[str]:
-    """Yield the page in pieces."""
+def render(reading: Reading, tied: Tied | None = None, other: Audit | None = None) -> Iterator[str]:
+    """Yield the page in pieces; ``other`` is an image to show beside it."""
     audit = reading.audit
     colours = {manager: _COLOURS[index % len(_COLOURS)] for index, (manager, *_) in enumerate(waste_by_manager(audit))}
     yield _PAGE_HEAD.replace("{title}", escape(f"{printable(audit.reference)}: what it carries"))
@@ -43,6 +44,8 @@ def render(reading: Reading, tied: Tied | None = None) -> Iterator[str]:
     yield from _numbers(audit)
     yield from _treemap(_layers(reading, colours))
     yield from _legend(audit, colours)
+    if other is not None:
+        yield from _compare(audit, other)
     yield from _leftovers(audit, tied, colours)
     yield from _table(audit)
     if tied is not None:
@@ -270,6 +273,18 @@ def _table(audit: Audit) -> Iterator[str]:
     yield "</table>\n"
 
 
+def _compare(audit: Audit, other: Audit) -> Iterator[str]:
+    heads = "".join(f"<th class=n>{escape(printable(image.reference))}" for image in (audit, other))
+    yield f"<h2>Beside another image</h2>\n<table><thead><tr><th>{heads}<th class=n>difference</thead>\n"
+    for name, one, two in comparison(audit, other):
+        inside = " class=in" if name.startswith(" ") else ""
+        yield (
+            f"<tr><td{inside}>{escape(name.strip())}<td class=n>{escape(size(one))}<td class=n>{escape(size(two))}"
+            f"<td class=n>{escape(change(one, two))}\n"
+        )
+    yield "</table>\n"
+
+
 def _unborne(tied: Tied) -> Iterator[str]:
     if tied.unborne:
         yield "<h2>Findings that the image does not bear out</h2>\n<ul>\n"
@@ -329,6 +344,7 @@ table { border-collapse: collapse; width: 100% }
 th { text-align: left; color: var(--dim); font-weight: 500 }
 th, td { padding: 5px 10px 5px 0; border-bottom: 1px solid var(--line); vertical-align: top; overflow-wrap: anywhere }
 th.n, td.n { text-align: right; white-space: nowrap }
+td.in { padding-left: 18px }
 code { font: 12px/1.5 ui-monospace, monospace }
 footer { margin-top: 24px }
 </style>

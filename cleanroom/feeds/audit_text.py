@@ -130,8 +130,8 @@ def _unborne(tied: Tied | None, width: int) -> Iterator[str]:
         yield from _wrap(printable(line), "  ", width, 6)
 
 
-def compare(audit: Audit, other: Audit, *, width: int) -> Iterator[str]:
-    """Yield the lines of a table that shows two images side by side, the caches of each and the difference."""
+def comparison(audit: Audit, other: Audit) -> list[tuple[str, int, int]]:
+    """Return what of two images is to be shown side by side, each with its bytes in both; caches are indented."""
     rows: list[tuple[str, int, int]] = [("all files", audit.bytes, other.bytes)]
     if any(layer.compression for layer in (*audit.layers, *other.layers)):
         rows.append(("to pull", audit.stored, other.stored))
@@ -143,15 +143,25 @@ def compare(audit: Audit, other: Audit, *, width: int) -> Iterator[str]:
         if mine.get(name) or theirs.get(name)
     ]
     rows.append(("without caches", audit.bytes - audit.waste, other.bytes - other.waste))
+    return rows
+
+
+def change(one: int, two: int) -> str:
+    """Return the difference of two sizes for people: ``−167 MB``; ``=`` where there is none."""  # noqa: RUF002
+    difference = two - one
+    return f"{'+' if difference > 0 else '−'}{size(abs(difference))}" if difference else "="  # noqa: RUF001
+
+
+def compare(audit: Audit, other: Audit, *, width: int) -> Iterator[str]:
+    """Yield the lines of a table that shows two images side by side, the caches of each and the difference."""
+    rows = comparison(audit, other)
     names = max(len(name) for name, *_ in rows)
     room = max((width - names - 6) // 3, 12)
     heads = [_cut_front(printable(image.reference), room) for image in (audit, other)]
     widths = [max(len(head), 9) for head in heads]
     yield f"{'':<{names}}  {heads[0]:>{widths[0]}}  {heads[1]:>{widths[1]}}  {'difference':>10}".rstrip()
     for name, one, two in rows:
-        change = two - one
-        shown = f"{'+' if change > 0 else '−'}{size(abs(change))}" if change else "="  # noqa: RUF001 - a minus sign
-        yield f"{name:<{names}}  {size(one):>{widths[0]}}  {size(two):>{widths[1]}}  {shown:>10}"
+        yield f"{name:<{names}}  {size(one):>{widths[0]}}  {size(two):>{widths[1]}}  {change(one, two):>10}"
 
 
 def _caches(audit: Audit) -> dict[str, int]:

@@ -25,7 +25,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
     length, left_out = 0, 0
     for checked in found:
         rows = [_row(finding) for finding in checked.report.findings]
-        rows += [f"| {problem.line} | ❌ | error | {_cell(problem.message)} | |\n" for problem in checked.report.errors]
+        rows += [f"| {problem.line} | ❌ | error | {cell(problem.message)} | |\n" for problem in checked.report.errors]
         head = (
             f"\n**{_code(checked.path)}**\n\n| line | | rule | what is left | what mends it |\n|---:|---|---|---|---|\n"
         )
@@ -43,13 +43,13 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
 
 
 def _row(finding: Finding) -> str:
-    example = f" (for example {_cell(bulk(finding))})" if finding.typical_bytes else ""
+    example = f" (for example {cell(bulk(finding))})" if finding.typical_bytes else ""
     remedy = _code(finding.remedies[0].text) if finding.remedies else ""
-    message = f"{_cell(finding.message)}{example}"
+    message = f"{cell(finding.message)}{example}"
     return f"| {finding.line} | {_SIGNS[finding.severity]} | {_code(finding.label)} | {message} | {remedy} |\n"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Return text that stands in a cell as it is."""
     return re.sub(r"([\\`*_<>|\[\]#@~])", r"\\\1", printable(text))
 

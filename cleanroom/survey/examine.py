@@ -9,12 +9,10 @@ import hashlib
 
 import pyarrow as pa
 
-from cleanroom import dockerfile as reader
-from cleanroom.check import check
-from cleanroom.dockerfile import DockerfileError
+from cleanroom.check import judged, read, with_fix
 from cleanroom.events import Clean, Remove
-from cleanroom.findings import Finding
-from cleanroom.ledger import Ledger, Outcome, build, empties
+from cleanroom.findings import Finding, Problem
+from cleanroom.ledger import Ledger, Outcome, empties
 from cleanroom.library import load
 from cleanroom.records import dataclass
 
@@ -35,7 +33,7 @@ FILES = pa.schema(
 STATES = {
     "read": "its build steps were followed",
     "not text": "its bytes are not UTF-8",
-    "not a Dockerfile": "BuildKit would refuse it too",
+    "not a Dockerfile": "BuildKit would refuse it too, or it is larger than any that people write",
     "fault": "a fault of cleanroom's own; the file is worth a report",
     "set aside": "a worker process died on it, twice",
 }
@@ -137,17 +135,16 @@ def _examine(data: bytes, installs: list[dict[str, object]], findings: list[dict
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return unread(data, "not text", error.reason, data.count(b"\n", 0, error.start) + 1)
-    try:
-        dockerfile = reader.parse(text)
-    except DockerfileError as error:
-        return unread(data, "not a Dockerfile", error.message, error.line)
+    ledger = read(text, load(), None, None)
+    if isinstance(ledger, Problem):
+        return unread(data, "not a Dockerfile", ledger.message, ledger.line)
     row = unread(data, "read", "")
-    ledger = build(dockerfile, load())
     content = row["content"]
     installs += [
         {"content": content, **_install(ledger, outcome)} for outcome in ledger.outcomes if not outcome.fill.cache.minor
     ]
-    findings += [{"content": content, **_finding(finding)} for finding in check(text).findings]
+    found, _ = judged(ledger, (), (), "")
+    findings += [{"content": content, **_finding(with_fix(ledger, finding))} for finding in found]
     return row | {
         "problem": None,
         "stages": len(ledger.stages),

@@ -179,7 +179,8 @@ def _parquet(name: str, content: str, keys: Sequence[str]) -> Source:
     def read() -> Iterator[Place]:
         with _open(name) as stream:
             row = 0
-            for batch in pq.ParquetFile(stream).iter_batches(_ROWS, columns=[content, *keys]):
+            # Without a buffer's size a row group, which may be the whole file, is read at once.
+            for batch in pq.ParquetFile(stream, buffer_size=1 << 20).iter_batches(_ROWS, columns=[content, *keys]):
                 for values in batch.to_pylist():
                     yield _row(name, row, values, content, keys)
                     row += 1

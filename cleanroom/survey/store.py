@@ -35,6 +35,8 @@ PLACES = pa.schema(
 TABLES: Mapping[str, pa.Schema] = {"places": PLACES, "files": FILES, "installs": INSTALLS, "findings": FINDINGS}
 _PART = 20_000  # contents in a part
 _PLACES = 100_000  # places in a part
+_GROUP = 2_000  # contents in a row group, which is what is held in memory
+_PLACES_GROUP = 10_000
 
 
 class StoreError(Exception):
@@ -50,6 +52,8 @@ class Store:
         self._head = {"schema": SCHEMA, "recipes": fingerprint(library)}
         self._prepare()
         self._buffers: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
+        self._buffered = 0  # contents
+        self._writers: dict[str, _Part] = {}  # that are open
         self._places: list[dict[str, object]] = []
         self._place_keys: set[bytes] = set()
         self._contents: list[bytes] = []
@@ -121,8 +125,10 @@ class Store:
             {"source": place.source, "path": place.path, "keys": list(place.keys.items()), "content": content}
         )
         self._place_keys.add(key)
-        if len(self._places) >= _PLACES:
+        if len(self._place_keys) >= _PLACES:
             self.flush()
+        elif len(self._places) >= _PLACES_GROUP:
+            self._write()
 
     def add(self, contents: Iterable[str], examined: Examined) -> None:
         """Keep what a batch gave."""
@@ -132,8 +138,11 @@ class Store:
         for name in ("files", "installs", "findings"):
             self._buffers[name].append(getattr(examined, name))
         self._contents += [bytes.fromhex(content) for content in contents]
+        self._buffered += len(contents)
         if len(self._contents) >= _PART:
             self.flush()
+        elif self._buffered >= _GROUP:
+            self._write()
 
     def set_aside(self, row: dict[str, object]) -> None:
         """Keep the row of a content that no worker survived; the next run tries it again."""
@@ -142,17 +151,11 @@ class Store:
 
     def flush(self) -> None:
         """Write what was added, and count it as done."""
-        if not (self._contents or self._places or self._aside_changed):
+        if not (self._contents or self._place_keys or self._aside_changed):
             return
-        if self._places:
-            self._buffers["places"].append(pa.Table.from_pylist(self._places, PLACES))
-        written: list[str] = []
-        for name, tables in self._buffers.items():
-            if tables:
-                number = self._ledger.execute("SELECT count(*) FROM parts WHERE name LIKE ?", (f"{name}/%",)).fetchone()
-                part = f"part-{number[0]:06}.parquet"
-                _write_table(self.folder / name / part, pa.concat_tables(tables))
-                written.append(f"{name}/{part}")
+        self._write()
+        written = [f"{name}/{writer.finish()}" for name, writer in self._writers.items()]
+        self._writers = {}
         aside = self.folder / "files" / "set-aside.parquet"
         if self._aside_changed and self._set_aside:
             _write_table(aside, pa.Table.from_pylist(list(self._set_aside.values()), FILES))
@@ -164,9 +167,23 @@ class Store:
         self._ledger.executemany("INSERT OR IGNORE INTO contents VALUES (?)", ((key,) for key in self._contents))
         self._ledger.executemany("INSERT INTO parts VALUES (?)", ((name,) for name in written))
         self._ledger.execute("COMMIT")
-        self._buffers = {name: [] for name in TABLES}
         self._begun.difference_update(self._contents)
-        self._places, self._place_keys, self._contents = [], set(), []
+        self._place_keys, self._contents = set(), []
+
+    def _write(self) -> None:
+        """Write what is held in memory to the parts that are open."""
+        if self._places:
+            self._buffers["places"].append(pa.Table.from_pylist(self._places, PLACES))
+            self._places = []
+        for name, tables in self._buffers.items():
+            if not tables:
+                continue
+            if name not in self._writers:
+                number = self._ledger.execute("SELECT count(*) FROM parts WHERE name LIKE ?", (f"{name}/%",)).fetchone()
+                self._writers[name] = _Part(self.folder / name / f"part-{number[0]:06}.parquet", TABLES[name])
+            self._writers[name].add(pa.concat_tables(tables))
+            tables.clear()
+        self._buffered = 0
 
     def close(self) -> None:
         """Give the folder free. What was not flushed is dropped."""
@@ -187,7 +204,26 @@ def fingerprint(library: Library) -> str:
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 
-def _write_table(file: Path, table: Any) -> None:
-    unfinished = file.with_name(f".{file.name}.{os.getpid()}")
-    pq.write_table(table, unfinished, compression="zstd")
-    unfinished.replace(file)
+def _write_table(file: Path, table: pa.Table) -> None:
+    part = _Part(file, table.schema)
+    part.add(table)
+    part.finish()
+
+
+class _Part:
+    """A Parquet file that is written piece by piece, and appears when it is whole."""
+
+    def __init__(self, file: Path, schema: pa.Schema) -> None:
+        self._file = file
+        self._unfinished = file.with_name(f".{file.name}.{os.getpid()}")
+        self._writer: Any = pq.ParquetWriter(self._unfinished, schema, compression="zstd")
+
+    def add(self, table: pa.Table) -> None:
+        """Write rows, as one row group."""
+        self._writer.write_table(table)
+
+    def finish(self) -> str:
+        """Close the file, and return its name."""
+        self._writer.close()
+        self._unfinished.replace(self._file)
+        return self._file.name
