@@ -1,0 +1,73 @@
+"""What is known of one version of a document: its ledger, its findings, the settings in force. No protocol in here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from cleanroom.check import findings, read, with_fix
+from cleanroom.checking import arguments, find
+from cleanroom.findings import Finding, Problem
+from cleanroom.fix import fix
+from cleanroom.ledger import Ledger
+from cleanroom.load import RecipeError
+from cleanroom.lookup import UnknownName
+from cleanroom.patterns import Patterns
+from cleanroom.readers import READERS, Reader, for_file
+from cleanroom.records import dataclass
+from cleanroom.settings import SettingsError
+
+_LANGUAGES = {"dockerfile": "dockerfile", "containerfile": "dockerfile", "docker": "dockerfile"}
+_READ = ("library", "target", "read_file", "reader")
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """One version of a document. Without a ledger, ``problems`` say why."""
+
+    text: str
+    version: int | None
+    arguments: dict[str, Any]  # of check and fix
+    ledger: Ledger | None = None
+    findings: tuple[Finding, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+    def fix_all(self) -> str:
+        """Return the text after ``cleanroom fix``."""
+        return fix(self.text, **self.arguments).text
+
+    def ledger_of(self, text: str) -> Ledger | None:
+        """Return the ledger of another text in the place of this one, None where it cannot be read."""
+        ledger = read(text, **{name: self.arguments[name] for name in _READ})
+        return None if isinstance(ledger, Problem) else ledger
+
+
+def analyse(path: str, language: str, text: str, version: int | None) -> Analysis | None:
+    """Return what is known of a document, None where it is none that holds build steps, or is excluded.
+
+    ``path`` is where it lies, or will; ``language`` is what the editor takes it for.
+    """
+    reader = _reader(path, language, text)
+    if reader is None:
+        return None
+    try:
+        ((_, settings, context),), _ = find([path])
+        if settings.exclude and Patterns(settings.exclude, str(Path(settings.file).parent)).match(path, False):
+            return None
+        given = arguments(path, settings, context, reader.name)
+    except (SettingsError, UnknownName, RecipeError) as error:  # it names the file
+        return Analysis(text, version, {}, problems=(Problem(1, 1, str(error)),))
+    ledger = read(text, **{name: given[name] for name in _READ})
+    if isinstance(ledger, Problem):
+        return Analysis(text, version, given, problems=(ledger,))
+    found = findings(ledger, given["select"], given["ignore"], given["prefer"])
+    mended = tuple(with_fix(ledger, finding, given["prefer"]) for finding in found)
+    return Analysis(text, version, given, ledger, mended)
+
+
+def _reader(path: str, language: str, text: str) -> Reader | None:
+    """Return who reads a document: by its name, else by its language."""
+    reader = for_file(Path(path).name)
+    if reader is not None and reader.recognises is not None and not reader.recognises(text):
+        reader = None
+    return reader or READERS.get(_LANGUAGES.get(language, language))

@@ -1,0 +1,90 @@
+"""What a person is told of a command under the cursor: what it leaves where, and how that is kept out here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cleanroom.events import Clean, Fill, Other
+from cleanroom.feeds.text import size
+from cleanroom.ledger import Ledger, Outcome
+from cleanroom.recipe import Recipe
+from cleanroom.rules import advice
+from cleanroom.text import Span
+
+_STATES = {
+    "left": "stays in this layer",
+    "clean": "removed in this layer",
+    "prevented": "not written",
+    "mounted": "in a mount, not in the layer",
+    "unknown": "it is not known whether it stays",
+    "used": "read whenever a container starts",
+    "there": "in an earlier layer already",
+}
+
+
+def hover(ledger: Ledger, offset: int) -> tuple[str, Span] | None:
+    """Return Markdown about the manager's command at ``offset``, and where that stands; None where there is none."""
+    events = [
+        event
+        for stage in ledger.stages
+        for layer in stage.layers
+        for event in layer.events
+        if isinstance(event, (Fill, Clean, Other)) and event.span.start <= offset < event.span.end
+    ]
+    if not events:
+        return None
+    event = min(events, key=lambda event: event.span.end - event.span.start)
+    outcomes = [
+        outcome
+        for outcome in ledger.outcomes
+        if outcome.fill.recipe is event.recipe and outcome.fill.span == event.span
+    ]
+    return "\n".join(_page(ledger, event.recipe, outcomes)), event.span
+
+
+def _page(ledger: Ledger, recipe: Recipe, outcomes: list[Outcome]) -> Iterator[str]:
+    yield f"**[{recipe.name}]({recipe.homepage})**: {recipe.summary}"
+    if outcomes:
+        yield ""
+        yield "This command fills"
+        yield ""
+    for outcome in outcomes:
+        cache = outcome.fill.cache
+        places = ", ".join(f"`{path}`" for path in outcome.fill.paths if "\x00" not in path)
+        typical = f", about {size(cache.typical.bytes)} after `{cache.typical.of}`" if cache.typical else ""
+        yield f"- **{cache.id}**: {cache.what}{f' in {places}' if places else ''}{typical}; {_state(outcome)}"
+    written = dict.fromkeys(text for outcome in outcomes for text in _ways(ledger, outcome))
+    if written:
+        yield ""
+        yield "Kept out of the image by one of"
+        yield ""
+        yield from (f"- {text}" for text in written)
+    hazards = [hazard for hazard in recipe.hazards if hazard.use is None or hazard.instead]
+    if hazards:
+        yield ""
+        yield "Beware"
+        yield ""
+        for hazard in hazards[:4]:
+            source = f" ([source]({hazard.source}))" if hazard.source else ""
+            yield f"- {hazard.what}{source}"
+    yield ""
+    yield f"`cleanroom show {recipe.id}` has the rest."
+
+
+def _state(outcome: Outcome) -> str:
+    state = _STATES.get(outcome.state, outcome.state)
+    if outcome.state == "prevented" and outcome.fill.prevented:
+        return f"{state}: `{outcome.fill.prevented}`"
+    return state
+
+
+_KINDS = {"clean": "in the same RUN", "prevent": "before or on the command", "mount": "on the RUN"}
+
+
+def _ways(ledger: Ledger, outcome: Outcome) -> Iterator[str]:
+    name = ledger.dockerfile.run
+    for item in advice(outcome.fill, outcome.layer):
+        if item.kind == "mount" and name != "RUN":
+            continue
+        text = f"export {item.text[4:]}" if name != "RUN" and item.text.startswith("ENV ") else item.text
+        yield f"`{text}` {_KINDS.get(item.kind, '').replace('RUN', name)}".rstrip()

@@ -1,0 +1,54 @@
+"""Findings as TeamCity's service messages, which it shows on the Code Inspection tab.
+
+https://www.jetbrains.com/help/teamcity/service-messages.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from cleanroom import hookimpl
+from cleanroom.check import RULES
+from cleanroom.feeds import Feed
+from cleanroom.feeds.fingerprints import advice
+from cleanroom.findings import Checked
+
+_SEVERITIES = {"info": "INFO", "warning": "WARNING", "error": "ERROR"}
+_ESCAPES = {"'": "|'", "|": "||", "\n": "|n", "\r": "|r", "[": "|[", "]": "|]"}
+_UNREADABLE = "cannot-be-read"
+
+
+@hookimpl
+def cleanroom_reports() -> Iterator[Feed]:
+    """Yield the format ``teamcity``."""
+    yield Feed("teamcity", "service messages, which TeamCity shows as inspections", render)
+
+
+def render(files: Iterable[Checked]) -> Iterator[str]:
+    """Yield a message for each finding and each error; each kind of them is announced before its first."""
+    announced: set[str] = set()
+    for checked in files:
+        found = [(item.rule, item.line, advice(item), _SEVERITIES[item.severity]) for item in checked.report.findings]
+        found += [(_UNREADABLE, item.line, item.message, "ERROR") for item in checked.report.errors]
+        for kind, line, text, severity in found:
+            if kind not in announced:
+                announced.add(kind)
+                summary = RULES[kind].summary if kind in RULES else "the file cannot be read"
+                yield _message("inspectionType", id=kind, name=kind, category="cleanroom", description=summary)
+            yield _message(
+                "inspection", typeId=kind, file=checked.path, line=str(line), message=text, SEVERITY=severity
+            )
+
+
+def _message(name: str, /, **values: str) -> str:
+    attributes = "".join(f" {key}='{_escaped(value)}'" for key, value in values.items())
+    return f"##teamcity[{name}{attributes}]\n"
+
+
+def _escaped(text: str) -> str:
+    """Return a value as it stands between the quotes; ASCII alone, so that no agent's encoding matters."""
+    units = text.encode("utf-16-be", "surrogatepass")
+    return "".join(
+        _ESCAPES.get(character) or (character if " " <= character <= "~" else f"|0x{ord(character):04X}")
+        for character in (chr(high << 8 | low) for high, low in zip(units[::2], units[1::2], strict=True))
+    )
