@@ -28,6 +28,7 @@ _COMMANDS = {
     "explain": ("explain", "Explain a rule."),
     "enrich": ("enrich", "Add to another linter's report what cleanroom knows."),
     "recipes": ("recipes", "Begin, validate and format recipes, check their links."),
+    "prove": ("prove", "Measure recipes in real builds."),
     "export": ("export", "Write the recipes for other tools, or as pages."),
     "survey": ("survey", "Survey many Dockerfiles, as tables and a report."),
     "plugins": ("plugins", "List the plugins, or begin one."),

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import yaml
 
+from cleanroom import proved
 from cleanroom.recipe import FOLDER, Base, Recipe
 from cleanroom.records import dataclass
 from cleanroom.text import Source
@@ -78,6 +79,18 @@ def parse_recipe(text: str | bytes, file: str) -> Recipe:
     Raises RecipeError at the first problem.
     """
     return dataclasses.replace(_parse(Recipe, text, file), origin=file)
+
+
+def with_measures(recipe: Recipe) -> Recipe:
+    """Return a recipe with the sizes that were measured of it (``proofs/<id>.json`` beside it) as its typical ones.
+
+    Raises RecipeError for a record that cannot be read.
+    """
+    try:
+        record = proved.record_of(recipe)
+    except ValueError as error:
+        raise RecipeError([RecipeProblem(proved.path_of(recipe), 1, 1, str(error))]) from None
+    return proved.with_sizes(recipe, record) if record.proofs else recipe
 
 
 def parse_bases(text: str | bytes, file: str) -> tuple[Base, ...]:
@@ -275,6 +288,22 @@ def _scalar_value(node: yaml.Node) -> str | int | bool:
 def validate_recipe(text: str | bytes, file: str) -> list[RecipeProblem]:
     """Return all that is wrong with the text of one recipe, by position."""
     return _validate(text, file, "recipe.schema.json", _recipe_problems)
+
+
+def validate_record(text: str | bytes, file: str) -> list[RecipeProblem]:
+    """Return all that is wrong with the text of a record of proofs (``proofs/<id>.json``)."""
+    try:
+        data = json.loads(_decode(text, file))
+    except json.JSONDecodeError as error:
+        return [RecipeProblem(file, error.lineno, error.colno, f"not valid JSON: {error.msg}")]
+    except RecursionError:
+        return [RecipeProblem(file, 1, 1, "nested too deep")]
+    except RecipeError as error:
+        return list(error.problems)
+    return [
+        RecipeProblem(file, 1, 1, f"{'/'.join(map(str, fault.absolute_path)) or 'the record'}: {fault.message}")
+        for fault in _validator("proofs/proof.schema.json").iter_errors(data)
+    ]
 
 
 def validate_bases(text: str | bytes, file: str) -> list[RecipeProblem]:
@@ -578,6 +607,11 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     yield from _unknown([*caches, *payload], "cache", _select(recipe, "preventions", "*", "caches", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "remedies", "*", "caches", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "hazards", "*", "when_prevented", "*"))
+    yield from _unknown(caches, "cache", _select(recipe, "proof", "*", "trials", "*", "caches", "*"))
+    hazards = [value for _, value in _select(recipe, "hazards", "*", "id") if isinstance(value, str)]
+    yield from _unknown(hazards, "hazard", _select(recipe, "proof", "*", "trials", "*", "hazard"))
+    proofs = [(place, proof) for place, proof in _select(recipe, "proof", "*") if isinstance(proof, dict)]
+    yield from _unique([(place, proof.get("id", proof.get("base"))) for place, proof in proofs], "proof")
 
     programs = [value for _, value in _select(recipe, "programs", "*", "names", "*") if isinstance(value, str)]
     yield from _unknown(programs, "program", _select(recipe, "caches", "*", "filled_by", "*", "programs", "*"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from cleanroom.facts import applies, by_sudo, home_of, remedy_text
 from cleanroom.library import Library
-from cleanroom.recipe import Recipe
+from cleanroom.recipe import Recipe, Remedy
 from cleanroom.records import dataclass
 
 _FIRST_UID = "1000"  # of the first user who is added, on Debian, Alpine, Fedora and what is built on them
@@ -29,6 +29,7 @@ class Answer:
     note: str
     before: str  # a command that it needs before the first install
     environment: Mapping[str, str]  # what it needs set by ENV
+    remedy: Remedy  # that it is
 
 
 def query(
@@ -94,4 +95,5 @@ def query(
         "; ".join(notes),
         best.before,
         {key: home + value[1:] if value.startswith("~/") else value for key, value in best.environment.items()},
+        best,
     )

@@ -254,15 +254,37 @@ class Lean:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How to see a hazard happen: in the RUN of the proof, after its install.
+
+    What must come of it is the hazard's effect: ``run`` exits non-zero (``fails``), or the caches stay (``asks``,
+    ``nothing``), or they hold bytes again (``refills``).
+    """
+
+    hazard: str  # its id
+    install: str = ""  # in place of the proof's
+    run: str = ""  # after it; empty: the install itself is what goes wrong
+    caches: tuple[str, ...] = ()  # what it is about; empty: all that the install fills
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
     """How to measure the recipe with the real manager in a real build. Each text is a line of shell."""
 
+    id: str = ""  # a name for it where a recipe has several; empty: that of the base
     base: str  # the image to begin from
-    setup: tuple[str, ...] = ()  # what to run before it, in a layer that is not measured
+    of: str = ""  # what is installed, for a person; empty: ``install``
+    sample: bool = False  # what is installed was made for the proof: its size tells nothing of other packages
+    registry: tuple[str, ...] = ()  # what to run on the base to put a registry's files into /srv, to be served
+    setup: tuple[str, ...] = ()  # what to run before the install, in layers that are not measured
+    environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # from the setup on
+    user: str = ""  # who installs; empty: the user of the base
+    version: str = ""  # prints the manager's version; empty: its first program with --version
     install: str  # what fills the caches
     works: str  # exits 0 as long as what was installed works; calls something of it
     again: str = ""  # a second install, which must work after the clean-up too
-    server: str = ""  # the registry on the loopback interface that it needs, by its name; empty: none
+    remedies: tuple[str, ...] = ()  # only these (as they are written), for those that have to do with this install
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

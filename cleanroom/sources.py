@@ -88,10 +88,10 @@ class Files:
 
     def recipe(self, identifier: str) -> Recipe:
         """Return the recipe with this id. Raises RecipeError."""
-        from cleanroom.load import parse_recipe
+        from cleanroom.load import parse_recipe, with_measures
 
         file = self.file(identifier)
-        return parse_recipe(_read(file), file)
+        return with_measures(parse_recipe(_read(file), file))
 
     def bases(self) -> tuple[Base, ...]:
         """Return what ``bases.yaml`` lists, nothing where there is none. Raises RecipeError."""
@@ -173,12 +173,12 @@ class Given:
         return parse_bases(data, self._bases)
 
     def _parse(self, file: str) -> Recipe:
-        from cleanroom.load import RecipeError, parse_recipe, validate_recipe
+        from cleanroom.load import RecipeError, parse_recipe, validate_recipe, with_measures
 
         data = _read(file)
         if problems := validate_recipe(data, file):
             raise RecipeError(problems)
-        return parse_recipe(data, file)
+        return with_measures(parse_recipe(data, file))
 
 
 def _error(file: str, message: str) -> RecipeError:

@@ -12,7 +12,11 @@ from test_startup import HEAVY
 from cleanroom.cli import main
 
 ROOT = Path(__file__).parents[1]
-RECIPES = {path.name: path.read_bytes() for path in (ROOT / "recipes").iterdir() if path.is_file()}
+RECIPES = {
+    path.relative_to(ROOT / "recipes").as_posix(): path.read_bytes()
+    for path in (ROOT / "recipes").rglob("*")
+    if path.is_file()
+}
 
 
 @pytest.fixture(scope="module")

@@ -65,6 +65,8 @@ def test_the_table_of_managers_is_current() -> None:
     """As ``cleanroom export table -o docs`` writes it."""
     page = load.RECIPES.parent / "docs" / "managers.md"
     assert page.read_text("utf-8") == EXPORTS["table"].render(library())["managers.md"]
+    page = load.RECIPES.parent / "docs" / "proved.md"
+    assert page.read_text("utf-8") == EXPORTS["proofs"].render(library())["proved.md"]
 
 
 def test_recipes_agree() -> None:

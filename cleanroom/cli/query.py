@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
+
+if TYPE_CHECKING:
+    from cleanroom.recipe import Recipe, Remedy
 
 
 @click.command()
@@ -43,7 +48,10 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
 
         from cleanroom.records import plain
 
-        click.echo(json.dumps(plain(answer), indent=1))
+        data = plain(answer)
+        assert isinstance(data, dict)
+        del data["remedy"]
+        click.echo(json.dumps({**data, "proof": _proof(recipe, answer.remedy)}, indent=1))
     else:
         click.echo(answer.text)
         needs = [f"ENV {name}={value}" for name, value in answer.environment.items()]
@@ -51,3 +59,22 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
             click.echo(f"needs before it: {need}", err=True)
         if answer.note and answer.kind == "mount":
             click.echo(f"note: {answer.note}", err=True)
+
+
+def _proof(recipe: Recipe, remedy: Remedy) -> dict[str, object]:
+    """Return what was measured of a remedy: its verdict, and the bytes that its caches hold without it and with it."""
+    from cleanroom import proved
+
+    found = proved.by_remedy(recipe)[recipe.remedies.index(remedy)]
+    if found is None:
+        return {"verdict": "not yet proved"}
+    measured, item = found
+    size = {"before": proved.before(measured, item), "left": sum(measured.left.values())}
+    told: dict[str, object] = {
+        "verdict": measured.verdict,
+        "bytes": size,
+        "base": item.base,
+        "version": item.version,
+        "date": item.date,
+    }
+    return {**told, "reason": measured.reason} if measured.reason else told

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,11 +49,38 @@ def validate(paths: tuple[str, ...]) -> int:
             recipes.append(load.parse_recipe(data, file))
     for problem in load.validate_set(recipes):
         report(problem)
+    for recipe in recipes:
+        for found in _record_problems(recipe):
+            report(found)
     if troubled:
         return TROUBLE
     if not faulty:
         click.echo(f"{len(files)} valid", err=True)
     return FINDINGS if faulty else 0
+
+
+def _record_problems(recipe: Recipe) -> Iterator[object]:
+    """Yield what is wrong with the record of a recipe's proofs; say what the recipe says otherwise since."""
+    from cleanroom import load, proved
+
+    path = Path(proved.path_of(recipe))
+    if not path.is_file():
+        return
+    problems = load.validate_record(path.read_bytes(), str(path))
+    yield from problems
+    if problems:
+        return
+    record = proved.record_of(recipe)
+    if record.manager != recipe.id:
+        yield f"{path}:1:1: is about {record.manager!r}, not {recipe.id!r}"
+    changed = list(proved.stale(recipe, record))
+    if changed:
+        what = "; ".join(changed)
+        click.echo(
+            f"{recipe.origin}: has changed since it was measured, and counts as not proved: {what}; "
+            f"measure it again: cleanroom prove {recipe.id} --record",
+            err=True,
+        )
 
 
 @command.command()

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cleanroom import proved
 from cleanroom.cli import lookup, recipes_option, verbose_option
 
 if TYPE_CHECKING:
+    from cleanroom.proved import Proved, RemedyProof
     from cleanroom.recipe import Cache, CachePath, Hazard, Lean, Proof, Recipe, Remedy, Setting, Use
 
 _KINDS = {
@@ -61,10 +63,11 @@ def _page(recipe: Recipe, provider: str) -> Iterator[str]:
         what = f"version {sign.version} {whose}is" if sign.version else f"that the version {whose}may be another is"
         yield f"  {what} told by {', '.join(told)}"
     yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
+    measured = proved.by_remedy(recipe)
     for kind, heading in _KINDS.items():
-        remedies = [remedy for remedy in recipe.remedies if remedy.kind == kind]
+        remedies = [pair for pair in zip(recipe.remedies, measured, strict=True) if pair[0].kind == kind]
         reason = [f"  there is no way to: {recipe.without[kind]}"] if kind in recipe.without else []
-        yield from _section(heading, chain((line for remedy in remedies for line in _remedy(remedy)), reason))
+        yield from _section(heading, chain((line for pair in remedies for line in _remedy(*pair)), reason))
     settings = (line for setting in recipe.settings for line in _setting(setting))
     yield from _section("Settings that move a cache", settings)
     cleanups = (
@@ -86,7 +89,9 @@ def _page(recipe: Recipe, provider: str) -> Iterator[str]:
     )
     yield from _section("What must stay", chain(keeps, payload))
     yield from _section("What can be left out", (line for lean in recipe.lean for line in _lean(lean)))
-    yield from _section("How it is proved", (line for proof in recipe.proof for line in _proof(proof)))
+    done = {item.proof: item for item in proved.current(recipe).proofs}
+    proofs = (line for proof in recipe.proof for line in _proof(proof, done.get(proved.proof_id(proof))))
+    yield from _section("How it is proved", proofs)
     yield from _section("Other linters", (f"  {peer}: {', '.join(rules)}" for peer, rules in recipe.peers.items()))
     yield from _section("Sources", (f"  {source}" for source in recipe.sources))
 
@@ -115,7 +120,7 @@ def _cache(cache: Cache) -> Iterator[str]:
         yield f"    emptied after each use where {cache.kept_out_by_file} exists"
 
 
-def _remedy(remedy: Remedy) -> Iterator[str]:
+def _remedy(remedy: Remedy, measured: tuple[RemedyProof, Proved] | None) -> Iterator[str]:
     if remedy.option:
         what = f"{remedy.option} on {', '.join(remedy.verbs)}" if remedy.verbs else remedy.option
     elif remedy.variable:
@@ -136,6 +141,10 @@ def _remedy(remedy: Remedy) -> Iterator[str]:
         yield f"    stays: {remedy.leaves}"
     if remedy.note:
         yield f"    {remedy.note}"
+    if measured is not None:
+        from cleanroom.exports.pages import in_words
+
+        yield f"    {in_words(*measured)}"
 
 
 def _setting(setting: Setting) -> Iterator[str]:
@@ -161,8 +170,9 @@ def _lean(lean: Lean) -> Iterator[str]:
     yield from _link(lean.source)
 
 
-def _proof(proof: Proof) -> Iterator[str]:
-    yield f"  on {proof.base}{f', with the registry {proof.server}' if proof.server else ''}"
+def _proof(proof: Proof, done: Proved | None) -> Iterator[str]:
+    when = f"measured {done.date}, {done.version}" if done is not None else "not yet measured"
+    yield f"  on {proof.base}{', with a registry of its own' if proof.registry else ''}: {when}"
     for line in (*proof.setup, proof.install, proof.works, *([proof.again] if proof.again else [])):
         yield f"    {line}"
 

@@ -25,6 +25,7 @@ _SUMMARIES = {
     "checkov": "custom checks for Checkov's Dockerfile framework",
     "markdown": "a page a manager, with an index",
     "table": "one table of all managers: what each leaves, every way to keep it out, what goes wrong",
+    "proofs": "one table of what was measured: bytes before and after each remedy",
     "html": "the same as a site that works from a folder, with a search box",
 }
 

@@ -62,7 +62,8 @@ def _page(recipe: Recipe, found: list[Way]) -> Iterator[str]:
             yield f"<h2>{heading}</h2>"
         for way in some:
             yield f'<div class="way">{_command(way.text)}<small>{escape(", ".join(way.caches))}'
-            yield f"{escape('; ' + '; '.join(way.notes)) if way.notes else ''}</small></div>"
+            yield f"{escape('; ' + '; '.join(way.notes)) if way.notes else ''}"
+            yield f"{escape('; ' + way.proof) if way.proof else ''}</small></div>"
         if reason := recipe.without.get(kind):
             yield f"<h2>{heading}</h2><p>There is no way to: {escape(reason)}.</p>"
     yield "<h2>What it leaves</h2>"

@@ -51,6 +51,7 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
             yield f"\n## {heading}\n"
             for way in some:
                 notes = f" ({cell('; '.join(way.notes))})" if way.notes else ""
+                notes += f". {cell(way.proof[:1].upper() + way.proof[1:])}" if way.proof else ""
                 yield f"- {code(way.text)}: {', '.join(way.caches)}{notes}"
         elif reason := recipe.without.get(kind):
             yield f"\n## {heading}\n\nThere is no way to: {cell(reason)}."

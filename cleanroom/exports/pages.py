@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cleanroom import proved
 from cleanroom.facts import home_of, remedy_text
+from cleanroom.feeds.text import size
 from cleanroom.library import Library
+from cleanroom.proved import Proved, RemedyProof
 from cleanroom.recipe import Recipe
 from cleanroom.records import dataclass
 
@@ -24,14 +27,16 @@ class Way:
     text: str
     caches: tuple[str, ...]
     notes: tuple[str, ...]
+    proof: str = ""  # what was measured of it, in words; empty: nothing
 
 
 def ways(recipe: Recipe, library: Library) -> Iterator[Way]:
     """Yield the remedies of a recipe as they are written on its official image, best first."""
     base = library.base(recipe.official_image)
     home = home_of(base.user or "root", base)
+    measured = proved.by_remedy(recipe)
     for kind in KINDS:
-        for remedy in recipe.remedies:
+        for remedy, found in zip(recipe.remedies, measured, strict=True):
             if remedy.kind != kind:
                 continue
             notes = []
@@ -50,7 +55,18 @@ def ways(recipe: Recipe, library: Library) -> Iterator[Way]:
                 notes.append(f"leaves {remedy.leaves}")
             if remedy.note:
                 notes.append(remedy.note)
-            yield Way(kind, remedy_text(remedy, home), remedy.caches, tuple(notes))
+            proof = "" if found is None else in_words(*found)
+            yield Way(kind, remedy_text(remedy, home), remedy.caches, tuple(notes), proof)
+
+
+def in_words(measured: RemedyProof, item: Proved) -> str:
+    """Return what was measured of a remedy, in a sentence."""
+    where = f"on {item.base}, {item.version}, {item.date}" if item.version else f"on {item.base}, {item.date}"
+    if measured.verdict == "proved":
+        left = sum(measured.left.values())
+        held = size(proved.before(measured, item))
+        return f"measured: {held} without it, {size(left) if left else 'none'} with it ({where})"
+    return f"not proved: {measured.reason} ({where})"
 
 
 def executables(recipe: Recipe) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from cleanroom import proved
 from cleanroom.exports.markdown import cell, code
 from cleanroom.exports.pages import ways
 from cleanroom.feeds.text import size
@@ -20,7 +21,7 @@ Written by `cleanroom export table -o docs`; `cleanroom show MANAGER` has the wh
   or why there is none. Where several stand for different versions or images, `show` says which is for what.
 - *goes wrong*: the hazards, by name.
 - *other linters*: those with a rule for it; *none* of the fourteen that were looked at has one otherwise.
-- *proof*: whether the ways were measured with the real manager in a real build.
+- *proof*: how many of the ways were measured with the real manager in a real build; [figures](proved.md).
 """
 _COLUMNS = ("manager", "leaves", "clean", "prevent", "mount", "goes wrong", "other linters", "proof")
 
@@ -51,4 +52,5 @@ def _row(recipe: Recipe, library: Library) -> Iterator[str]:
         yield "<br>".join(map(code, texts)) or f"no: {cell(recipe.without.get(kind, 'none is known'))}"
     yield ", ".join(hazard.id for hazard in recipe.hazards) or "nothing known"
     yield ", ".join(recipe.peers) or "none"
-    yield "not yet"
+    measured = [item for item in proved.by_remedy(recipe) if item is not None and item[0].verdict == "proved"]
+    yield f"{len(measured)} of {len(recipe.remedies)} ways" if measured else "not yet"

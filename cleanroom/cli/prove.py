@@ -1,0 +1,183 @@
+"""``cleanroom prove``: recipes, measured in real builds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cleanroom.cli import is_verbose, lookup, recipes_option, verbose_option
+from cleanroom.exits import FINDINGS, TROUBLE
+
+if TYPE_CHECKING:
+    from cleanroom.proofs.run import Workshop
+    from cleanroom.proved import Proved
+    from cleanroom.recipe import Recipe
+
+
+@click.command()
+@click.argument("managers", nargs=-1, metavar="[MANAGER…]")
+@click.option(
+    "--engine",
+    type=click.Choice(("buildah", "podman", "docker")),
+    help="What builds. [default: what is here]",
+)
+@click.option(
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="NAME=PLACE",
+    help="Where a base image is: debian:12-slim=oci:FOLDER, or what else the engine takes. May be repeated.",
+)
+@click.option("--record", is_flag=True, help="Write what was measured into proofs/ beside the recipes.")
+@click.option(
+    "--time-limit",
+    type=click.IntRange(min=1),
+    default=600,
+    show_default=True,
+    metavar="SECONDS",
+    help="For each build.",
+)
+@click.option(
+    "--folder", default="", metavar="DIR", help="Where the images lie meanwhile. [default: /srv, else /var/tmp]"
+)
+@click.option(
+    "--certificates",
+    metavar="FILE",
+    help="Certificates that the clients in the builds trust. [default: what SSL_CERT_FILE names]",
+)
+@click.option("--only", default="", metavar="ID", help="Only the proof with this id, or on this base.")
+@click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print it.")
+@recipes_option
+@verbose_option
+def command(
+    managers: tuple[str, ...],
+    engine: str | None,
+    bases: tuple[str, ...],
+    record: bool,
+    time_limit: int,
+    folder: str,
+    certificates: str | None,
+    only: str,
+    form: str,
+) -> int:
+    """Prove what the recipes say: build with the real MANAGER, without a remedy and with each, and measure the images.
+
+    A remedy is proved when the caches hold bytes without it and none with it, nothing else is gone, what was installed
+    works, and so does a second install. All commands run in the containers of the engine, none on this machine.
+
+    Exits 0 when all is proved, 1 when something is not, 2 when a proof could not be run.
+    """
+    from cleanroom.proofs import engines
+    from cleanroom.proofs.run import Workshop
+
+    library = lookup.library()
+    recipes = [lookup.manager(library, name) for name in managers] or [item for item in library.recipes() if item.proof]
+    for recipe in recipes:
+        if not recipe.proof:
+            raise click.UsageError(f"the recipe of {recipe.id} has no proof to run; {recipe.origin} can have one")
+    given = dict(_pair(text) for text in bases)
+    trusted = os.environ.get("SSL_CERT_FILE", "") if certificates is None else certificates
+    if trusted and not Path(trusted).is_file():
+        raise click.UsageError(f"--certificates: {trusted}: there is no such file")
+    try:
+        with _terminated(), engines.opened(engines.choose(engine or ""), folder, time_limit) as opened:
+            workshop = Workshop(opened, library, given, trusted, _progress)
+            return _prove(recipes, workshop, only, form, record=record)
+    except engines.EngineError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def _prove(recipes: list[Recipe], workshop: Workshop, only: str, form: str, *, record: bool) -> int:
+    from cleanroom import proved
+    from cleanroom.proofs.report import lines
+    from cleanroom.proofs.run import ProofError, prove
+
+    code = 0
+    count = 0
+    documents = []
+    for recipe in recipes:
+        found: list[Proved] = []
+        for proof in recipe.proof:
+            if only and only not in (proof.id, proof.base):
+                continue
+            count += 1
+            try:
+                item = prove(recipe, proof, workshop)
+            except ProofError as error:
+                click.echo(f"{recipe.id} on {proof.base}: could not be run: {error}", err=True)
+                code = TROUBLE
+                continue
+            found.append(item)
+            if form == "text":
+                for line in lines(recipe.id, item):
+                    click.echo(line)
+            if not _holds(item):
+                code = code or FINDINGS
+        if found and record:
+            _record(recipe, found)
+        documents.append(proved.Record(manager=recipe.id, proofs=tuple(found)))
+    if form == "json":
+        import json
+
+        click.echo(json.dumps([json.loads(proved.document(item)) for item in documents], indent=1))
+    if not count:
+        raise click.UsageError(f"--only: no recipe has a proof {only!r}")
+    return code
+
+
+def _holds(found: Proved) -> bool:
+    verdicts = [item.verdict for item in found.remedies] + [item.verdict for item in found.hazards]
+    return all(verdict == "proved" for verdict in verdicts)
+
+
+def _record(recipe: Recipe, found: list[Proved]) -> None:
+    """Write what was found; what was recorded of other proofs of the recipe stays."""
+    from cleanroom import proved
+    from cleanroom.files import write_atomically
+
+    path = proved.path_of(recipe)
+    try:
+        former = proved.record_of(recipe).proofs
+    except ValueError:
+        former = ()
+    known = {proved.proof_id(proof) for proof in recipe.proof}
+    new = {item.proof for item in found}
+    kept = [item for item in former if item.proof in known - new]
+    Path(path).parent.mkdir(exist_ok=True)
+    text = proved.document(proved.Record(manager=recipe.id, proofs=(*kept, *found)))
+    write_atomically(Path(path), text)
+    click.echo(f"{path}: written", err=True)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, place = text.partition("=")
+    if not (name and equals and place):
+        raise click.UsageError(f"--base: {text!r} is not NAME=PLACE, such as debian:12-slim=oci:FOLDER")
+    return name, place
+
+
+def _progress(what: str) -> None:
+    if is_verbose() or sys.stderr.isatty():
+        click.echo(f"… {what}", err=True)
+
+
+@contextmanager
+def _terminated() -> Iterator[None]:
+    """End as an interrupt does when the process is asked to end, so that all is put away."""
+
+    def end(number: int, _: object) -> None:
+        raise KeyboardInterrupt(number)
+
+    former = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)

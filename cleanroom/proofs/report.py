@@ -1,0 +1,41 @@
+"""Proofs for people: what each build showed, line by line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cleanroom.feeds.text import size
+from cleanroom.proved import Held, Proved
+
+
+def lines(manager: str, found: Proved) -> Iterator[str]:
+    """Yield what a proof shows."""
+    yield f"{manager} on {found.base}: {found.version} ({found.engine}, {found.platform})"
+    held = ", ".join(f"{_held(item)} in {cache}" for cache, item in found.without.caches.items())
+    yield f"  {'without':8} {held or 'nothing in its caches'}; {_layer(found.without.layer, found.without.compressed)}"
+    if found.late is not None:
+        more = found.late.layer - found.without.layer
+        yield f"  {'late':8} cleaned in a later layer: {more:+,} bytes"
+    for item in found.remedies:
+        what = item.reason
+        if item.verdict == "proved":
+            left = sum(item.left.values())
+            what = (
+                f"{size(left)} left; {_layer(item.layer, item.compressed)}"
+                if left
+                else _layer(item.layer, item.compressed)
+            )
+        yield f"  {item.verdict:8} {item.remedy}: {what}"
+    for hazard in found.hazards:
+        reason = f": {hazard.reason}" if hazard.reason else ""
+        yield f"  {hazard.verdict:8} hazard {hazard.hazard}{reason}"
+
+
+def _held(held: Held) -> str:
+    linked = f" (and {size(held.linked)} linked)" if held.linked else ""
+    return f"{size(held.bytes)}{linked}"
+
+
+def _layer(unpacked: int, compressed: int) -> str:
+    pulled = f", {size(compressed)} compressed" if compressed != unpacked else ""
+    return f"layer {size(unpacked)}{pulled}"

@@ -1,0 +1,279 @@
+"""Proofs, as far as no image is built: what would be built, how it is judged, what is recorded."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cleanroom import proved
+from cleanroom.cli import main
+from cleanroom.library import Library
+from cleanroom.load import RecipeError, parse_recipe, validate_record
+from cleanroom.proofs import plan, verdict
+from cleanroom.proofs.servers import serving
+from cleanroom.proved import HazardProof, Held, Measured, Proved, Record, RemedyProof
+from cleanroom.recipe import Recipe, Remedy
+from cleanroom.records import replace
+
+RECIPE = """\
+id: brewer
+name: Brewer
+summary: packages
+homepage: https://brewer.example
+programs:
+  - names: [brewer]
+caches:
+  - id: cache
+    what: downloads
+    paths:
+      - path: ~/.cache/brewer
+    filled_by:
+      - verbs: [add]
+    typical: {bytes: 5, of: brewer add hello}
+remedies:
+  - {kind: prevent, caches: [cache], option: --no-cache, verbs: [add]}
+  - {kind: prevent, caches: [cache], variable: BREWER_CACHE, value: "0"}
+  - {kind: clean, caches: [cache], run: rm -rf ~/.cache/brewer}
+  - {kind: clean, caches: [cache], run: brewer purge, versions: ">=2"}
+  - {kind: mount, caches: [cache], targets: [~/.cache/brewer], before: brewer setup}
+hazards:
+  - {id: asks, what: brewer clean takes No, effect: asks}
+  - {id: breaks, what: brewer wipe exits 1, effect: fails}
+proof:
+  - base: debian:12
+    of: brewer add hello on Debian
+    setup: [useradd jane]
+    registry: [brewer mirror /srv]
+    environment: {LANG: C, BREWER_URL: $CLEANROOM_REGISTRY/x}
+    install: brewer update && brewer add hello && brewer add world
+    works: hello
+    again: brewer add more
+    trials:
+      - {hazard: asks, run: brewer clean}
+      - {hazard: breaks, run: brewer wipe}
+sources: [https://brewer.example]
+"""
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return parse_recipe(RECIPE, "brewer.yaml")
+
+
+def planned(recipe: Recipe, version: str = "brewer 2.1") -> dict[str, str]:
+    library = Library(recipes=[recipe])
+    (proof,) = recipe.proof
+    base = plan.place(recipe, proof, library, version)
+    builds = plan.builds(recipe, proof, library, base, "localhost/x", "-1")
+    return {build.text or build.image: build.dockerfile for build in builds if build.image != plan.LATE}
+
+
+def test_what_is_built(recipe: Recipe) -> None:
+    install = "brewer update && brewer add hello && brewer add world"
+    mount = "--mount=type=cache,target=/root/.cache/brewer"
+    assert planned(recipe) == {
+        "without": f"FROM localhost/x\nRUN {install}\n",
+        "--no-cache": (
+            "FROM localhost/x\nRUN brewer update && brewer add --no-cache hello && brewer add --no-cache world\n"
+        ),
+        "ENV BREWER_CACHE=0": f"FROM localhost/x\nENV BREWER_CACHE=0\nRUN {install}\n",
+        "rm -rf ~/.cache/brewer": f"FROM localhost/x\nRUN {install} && rm -rf ~/.cache/brewer\n",
+        "brewer purge": f"FROM localhost/x\nRUN {install} && brewer purge\n",
+        mount: f"FROM localhost/x\nRUN {mount},id=cleanroom-1-5-0 brewer setup && {install}\n",
+        "hazard-1": f"FROM localhost/x\nRUN {install} && ( brewer clean || : )\n",
+        "hazard-2": f"FROM localhost/x\nRUN {install} && ! ( brewer wipe )\n",
+    }
+
+
+def test_a_remedy_for_another_version_is_not_built(recipe: Recipe) -> None:
+    assert "brewer purge" not in planned(recipe, "Brewer version 1.9 (old)")
+
+
+def test_what_is_prepared(recipe: Recipe) -> None:
+    (proof,) = recipe.proof
+    assert plan.tools(proof, "b", certificates=False) == "FROM b\nENV LANG=C\nRUN useradd jane\n"
+    assert "COPY --from=made /srv /srv" in plan.registry(proof, "b")
+    prepared = plan.prepared(replace(proof, user="jane"), "t", "http://127.0.0.1:1")
+    assert prepared.splitlines()[1:4] == [
+        "ENV CLEANROOM_REGISTRY=http://127.0.0.1:1",
+        "ENV BREWER_URL=$CLEANROOM_REGISTRY/x",
+        "USER jane",
+    ]
+
+
+@pytest.mark.parametrize("line", ["--mount=type=bind,source=/,target=/host rm -rf /host", "[x]", "a\nUSER root", "<<E"])
+def test_a_line_says_no_more_than_a_command(recipe: Recipe, line: str) -> None:
+    (proof,) = recipe.proof
+    with pytest.raises(plan.PlanError):
+        plan.tools(replace(proof, setup=(line,)), "b", certificates=False)
+
+
+def remedy(**fields: object) -> Remedy:
+    return Remedy(kind="clean", caches=("cache",), run="x", **fields)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("leaves", "before", "after", "gone", "expected"),
+    [
+        ("", 100, 0, [], "proved"),
+        ("", 0, 0, [], "void"),
+        ("", 100, 1, [], "failed"),
+        ("a little", 100, 10, [], "proved"),
+        ("a little", 100, 11, [], "failed"),
+        ("", 100, 0, ["/usr/bin/x"], "failed"),
+    ],
+)
+def test_verdict_on_a_remedy(leaves: str, before: int, after: int, gone: list[str], expected: str) -> None:
+    caches = {"cache": Held(bytes=before)}, {"cache": Held(linked=after)}
+    judged, reason = verdict.of_remedy(remedy(leaves=leaves), *caches, gone)
+    assert judged == expected
+    assert bool(reason) == (expected != "proved")
+
+
+@pytest.mark.parametrize(
+    ("effect", "before", "after", "expected"),
+    [
+        ("fails", 0, 0, "proved"),  # that it failed is what the build tells
+        ("nothing", 100, 100, "proved"),
+        ("asks", 100, 99, "proved"),
+        ("nothing", 100, 50, "failed"),
+        ("nothing", 0, 0, "failed"),
+        ("refills", 100, 3, "proved"),
+        ("refills", 100, 0, "failed"),
+    ],
+)
+def test_verdict_on_a_hazard(recipe: Recipe, effect: str, before: int, after: int, expected: str) -> None:
+    hazard = replace(recipe.hazards[0], effect=effect)
+    held = {"cache": Held(bytes=before)}, {"cache": Held(bytes=after)}
+    assert verdict.of_hazard(hazard, ["cache"], *held)[0] == expected
+
+
+def test_what_is_gone() -> None:
+    before = ["/a/cache/x", "/a/cachet", "/var/x.bin", "/m/y", "/usr/bin/z", "/kept"]
+    assert verdict.gone(before, ["/kept", "/new"], ["/a/cache", "/var/*.bin"], ["/m"]) == ["/a/cachet", "/usr/bin/z"]
+
+
+def record(recipe: Recipe, size: int = 1234) -> Record:
+    (proof,) = recipe.proof
+    return Record(
+        manager=recipe.id,
+        proofs=(
+            Proved(
+                proof="debian:12",
+                fingerprint=proved.of_proof(recipe, proof),
+                date="2026-01-01",
+                base="debian:12",
+                digest=f"sha256:{'0' * 64}",
+                engine="buildah 1",
+                platform="linux/amd64",
+                version="brewer 2.1",
+                without=Measured(layer=9, compressed=5, caches={"cache": Held(bytes=size, files=2)}),
+                late=Measured(layer=10),
+                remedies=tuple(
+                    RemedyProof(
+                        kind=each.kind,
+                        remedy=plan.written(each),
+                        verdict="proved",
+                        left={"cache": 0},
+                        fingerprint=proved.of_remedy(recipe, proof, each),
+                    )
+                    for each in recipe.remedies
+                ),
+                hazards=(
+                    HazardProof(
+                        hazard="asks",
+                        verdict="proved",
+                        fingerprint=proved.of_trial(recipe, proof, proof.trials[0], recipe.hazards[0]),
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+@given(st.integers(0, 10**12))
+def test_a_record_is_read_as_it_was_written(size: int) -> None:
+    found = record(parse_recipe(RECIPE, "brewer.yaml"), size)
+    text = proved.document(found)
+    assert not validate_record(text, "brewer.json")
+    assert proved.parse(text) == found
+    assert proved.document(proved.parse(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", '{"schema": "cleanroom/proof/9", "manager": "x", "proofs": []}', "[" * 100_000],
+)
+def test_a_bad_record_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        proved.parse(text)
+    assert validate_record(text, "x.json")
+
+
+def test_what_has_changed_counts_no_more(recipe: Recipe) -> None:
+    found = record(recipe)
+    assert proved.current(recipe, found) == found
+    assert not list(proved.stale(recipe, found))
+    renamed = replace(recipe, summary="other", caches=(replace(recipe.caches[0], what="other"),))
+    assert proved.current(renamed, found) == found
+    other = replace(recipe.remedies[2], run="rm -rf ~/.cache")
+    changed = replace(recipe, remedies=(*recipe.remedies[:2], other, *recipe.remedies[3:]))
+    assert list(proved.stale(changed, found)) == ["rm -rf ~/.cache/brewer on debian:12"]
+    told = {plan.written(each): item for each, item, _ in proved.verdicts(changed, proved.current(changed, found))}
+    assert [name for name, item in told.items() if item is None] == ["rm -rf ~/.cache"]
+    moved = parse_recipe(RECIPE.replace("path: ~/.cache/brewer", "path: ~/.brewer"), "brewer.yaml")
+    assert not proved.current(moved, found).proofs
+
+
+def test_measured_sizes_are_the_typical_ones(recipe: Recipe) -> None:
+    typical = proved.with_sizes(recipe, record(recipe)).caches[0].typical
+    assert typical is not None
+    assert (typical.bytes, typical.of) == (1234, "brewer add hello on Debian")
+    sample = replace(recipe, proof=(replace(recipe.proof[0], sample=True),))
+    assert proved.with_sizes(sample, record(sample)) == sample
+
+
+def test_validate_names_what_has_changed(tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "proofs").mkdir()
+    file = tmp_path / "brewer.yaml"
+    file.write_text(RECIPE)
+    (tmp_path / "proofs/brewer.json").write_text(proved.document(record(recipe)))
+    assert main(["recipes", "validate", str(file)]) == 0
+    assert "has changed" not in capsys.readouterr().err
+    file.write_text(RECIPE.replace("run: brewer purge", "run: brewer purge --all"))
+    assert main(["recipes", "validate", str(file)]) == 0
+    assert "counts as not proved: brewer purge on debian:12" in capsys.readouterr().err
+    (tmp_path / "proofs/brewer.json").write_text(json.dumps({"schema": "cleanroom/proof/1", "manager": 1}))
+    assert main(["recipes", "validate", str(file)]) == 1
+    assert "brewer.json:1:1: " in capsys.readouterr().out
+    with pytest.raises(RecipeError, match=r"brewer\.json"):
+        Library(tmp_path).find("brewer")
+
+
+def test_files_are_served_so_that_clients_keep_them(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"0123456789")
+    with serving(tmp_path) as address:
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{address}/file") as answer:
+            assert answer.read() == b"0123456789"
+            assert "max-age" in answer.headers["Cache-Control"]
+            tag = answer.headers["ETag"]
+        part = urllib.request.Request(f"{address}/file", headers={"Range": "bytes=2-4"})
+        with urllib.request.urlopen(part) as answer:
+            assert (answer.status, answer.read()) == (206, b"234")
+        with pytest.raises(urllib.error.HTTPError) as kept:
+            urllib.request.urlopen(urllib.request.Request(f"{address}/file", headers={"If-None-Match": tag}))
+        assert kept.value.code == 304
+        with urllib.request.urlopen(address) as answer:
+            assert b'href="file"' in answer.read()
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            urllib.request.urlopen(f"{address}/../../etc/passwd")
+        assert refused.value.code == 404
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(address)
