@@ -394,7 +394,8 @@ def not_lean(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix
     if fill is None or not re.fullmatch(r"--?[A-Za-z][\w.:-]*(?:=[\w.:/,+-]+)?", option):
         raise DeclinedError("this is for the author to decide")
     edit = remedies.insert_option(site, fill, option)
-    return Fix(False, f"add {option}", (edit,), "something may need what is then not installed")
+    edits = tuple(remedies.keep_columns(site, [edit]))
+    return Fix(False, f"add {option}", edits, "something may need what is then not installed")
 
 
 FIXERS: Mapping[str, Callable[[Ledger, Finding, str, bool], Fix]] = {

@@ -96,6 +96,8 @@ def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy
     """Return the fix by one remedy; with ``drop``, a clean-up in the wrong place goes. Raises DeclinedError."""
     site = Site(ledger, outcome.layer)
     plan = _WRITERS[_way(remedy)](site, remedy, left)
+    if remedy.kind == "clean" and (command := _only_fetches(site, outcome)):
+        plan = Plan(f"drop this RUN, which does nothing but {command}", [without_instruction(site)], plan.why)
     gone = [item for item in left if item.fill.cache.id in remedy.caches]
     if remedy.kind == "mount":
         _check_hidden(outcome, remedy)
@@ -133,6 +135,29 @@ def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:
             fetched.add(event.cache.id)
         if isinstance(event, Need) and event.cache.id in remedy.caches and event.cache.id not in fetched:
             raise DeclinedError(f"a mount would hide {event.cache.what}, which this RUN needs from the one before it")
+
+
+def _only_fetches(site: Site, outcome: Outcome) -> str:
+    """Return the command when a RUN is nothing but one that fetches what later RUNs can fetch for themselves."""
+    instruction, fill = site.layer.instruction, outcome.fill
+    command = _refilling(fill)
+    if not command or instruction.flags or instruction.heredocs or instruction.onbuild or fill.sudo:
+        return ""
+    statements = site.script().statements
+    alone = len(statements) == 1 and len(statements[0].links) == 1 and statements[0].links[0].span == fill.span
+    return command if alone else ""
+
+
+def _refilling(fill: Fill) -> str:
+    """Return the command of ``fill`` when it does what refills the cache and nothing else, as the author wrote it."""
+    command, refill = fill.command, fill.cache.refill.split()
+    if command is None or fill.nested or command.assignments or command.redirects or fill.verb not in refill[1:]:
+        return ""
+    words = [word.literal or "" for word in command.words]
+    names = {name for program in fill.recipe.programs for name in program.names}
+    if words[0] not in names or not all(re.fullmatch(r"[\w=:./-]+", word) for word in words):
+        return ""
+    return " ".join(words) if [word for word in words[1:] if not word.startswith("-")] == refill[1:] else ""
 
 
 # -- what later lines need -------------------------------------------------------------------------------------------
@@ -188,11 +213,12 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
     if need.command is None or need.nested or link.span != need.command.span:
         raise DeclinedError(f"{reason}, from within another command")
     sudo = "sudo " if need.sudo and there.is_root() is not True else ""
-    edit = script.lead(place, f"{sudo}{cache.refill}")
+    refill = _refilling(outcome.fill) or cache.refill
+    edit = script.lead(place, f"{sudo}{refill}")
     if edit is None:
         raise DeclinedError(f"{reason}, and no command can be put before it")
     plan.edits.append(edit)
-    plan.title += f", and {cache.refill} on line {line}, which needs it"
+    plan.title += f", and {refill} on line {line}, which needs it"
     if not wanting.cleans and remedy.kind == "clean":
         fill = Fill(
             outcome.fill.recipe, cache, outcome.fill.paths, need.span, need.guards, need.order, "", sudo=need.sudo

@@ -316,7 +316,24 @@ def option(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         if event.cache.id not in remedy.caches or event.cache.minor:
             continue
         edits.add(insert_option(site, event, remedy.option, remedy.verbs))
-    return Plan(f"add {remedy.option}", sorted(edits))
+    return Plan(f"add {remedy.option}", keep_columns(site, sorted(edits)))
+
+
+def keep_columns(site: Site, edits: list[Edit]) -> list[Edit]:
+    """Return ``edits``, which insert, with others that take as much from the padding at the ends of their lines."""
+    grown: dict[int, int] = {}  # by the offset where a line ends
+    for edit in edits:
+        end = site.text.find("\n", edit.span.start)
+        if end != -1:
+            grown[end] = grown.get(end, 0) + len(edit.text)
+    padding = re.compile(rf" ( +)(?:(?:&&|;|\|\|?) )?{re.escape(site.layer.instruction.escape)}\r?$")
+    shrunk = []
+    for end, length in grown.items():
+        start = max(edit.span.start for edit in edits if site.text.find("\n", edit.span.start) == end)
+        if match := padding.search(site.text[start:end]):
+            at = start + match.start(1)
+            shrunk.append(Edit(Span(at, at + min(length, len(match[1]))), ""))
+    return sorted([*edits, *shrunk])
 
 
 def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()) -> Edit:

@@ -272,7 +272,13 @@ class Script:
         if self.document and spot.joiner == ";":
             return self._new_line(spot.place, commands)
         gap = self._gap(spot, style)
-        return Edit(Span(end, end), "".join(gap + command for command in commands))
+        text = "".join(gap + command for command in commands)
+        padding = re.match(rf"  +(?=(?:(?:&&|;|\|\|?) )?{re.escape(self.escape)}\r?\n)", self.text[end:])
+        if padding is None or "\n" not in text:
+            return Edit(Span(end, end), text)
+        column = end + len(padding[0]) - (self.text.rfind("\n", 0, end) + 1)
+        blanks = " " * max(column - len(text.rpartition("\n")[2]), 1)
+        return Edit(Span(end, end + len(padding[0])), text + blanks)
 
     def lead(self, place: Place, command: str) -> Edit | None:
         """Return the edit that puts ``command`` before the link at ``place``, None when none is right.
@@ -392,6 +398,10 @@ class Script:
                 padded = padded or line[:-1].endswith("  ")
         joiner = bare.rstrip(" \t")
         column = end - (self.text.rfind("\n", 0, end) + 1) + len(joiner)
+        if joiner.startswith("  ") and len(set(columns)) == 1:  # the joiners have a column of their own
+            word = joiner.lstrip(" ")
+            blanks = columns[0] - len(bare[len(joiner) :]) - len(word) - (column - len(joiner))
+            return f"{' ' * max(blanks, 1)}{word}{bare[len(joiner) :]}{self.escape}{carriage}{feed}{tail}"
         if padded and len(columns) > 1 and len(set(columns)) == 1 and column < columns[0]:
             return f"{joiner}{' ' * (columns[0] - column)}{self.escape}{carriage}{feed}{tail}"
         return f"{joiner} {self.escape}{carriage}{feed}{tail}"
