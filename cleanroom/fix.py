@@ -6,6 +6,7 @@ the findings that were fixed must be gone and no other be there. A fix that fail
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
@@ -103,7 +104,7 @@ class _Work:
             self.fixed += [self.located(finding) for finding in chosen]
             self.passes.append(_edits(chosen))
             self.ledger, found = ledger, remaining
-        declined = [Declined(self.located(finding), self.reason(finding)) for finding in found]
+        declined = [Declined(self.located(finding), self.told(self.reason(finding))) for finding in found]
         return Fixed(
             self.ledger.dockerfile.text,
             tuple(sorted(self.fixed, key=_place)),
@@ -187,26 +188,37 @@ class _Work:
         """Return a finding with the lines and columns that it has in the text before any pass."""
         if not self.passes:
             return finding
-
-        def back(offset: int) -> int:
-            for edits in reversed(self.passes):
-                offset = _before(offset, edits)
-            return offset
-
-        start = back(finding.span.start)
-        end = max(back(finding.span.end), start)
+        start = self.back(finding.span.start)
+        end = max(self.back(finding.span.end), start)
         line, column = self.original.position(start)
         end_line, end_column = self.original.position(end)
-        first = self.ledger.source.line_start(finding.instruction_line)
-        instruction_line = self.original.position(back(first))[0]
+        fix = finding.fix and replace(finding.fix, title=self.told(finding.fix.title), why=self.told(finding.fix.why))
         return replace(
             finding,
             line=line,
             column=column,
             end_line=end_line,
             end_column=end_column,
-            instruction_line=instruction_line,
+            instruction_line=self.line_before(finding.instruction_line),
+            message=self.told(finding.message),
+            fix=fix,
         )
+
+    def told(self, words: str) -> str:
+        """Return what is said of lines with the numbers that they have in the text before any pass."""
+        return re.sub(r"\bline (\d+)", lambda match: f"line {self.line_before(int(match[1]))}", words)
+
+    def line_before(self, number: int) -> int:
+        """Return the number in the text before any pass of a line of the text as it is now."""
+        if number > len(self.ledger.source):
+            return number
+        return self.original.position(self.back(self.ledger.source.line_start(number)))[0]
+
+    def back(self, offset: int) -> int:
+        """Return the offset in the text before any pass of one in the text as it is now."""
+        for edits in reversed(self.passes):
+            offset = _before(offset, edits)
+        return offset
 
 
 def _place(finding: Finding) -> tuple[int, int, str, str, str]:

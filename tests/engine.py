@@ -112,7 +112,7 @@ def newer_buildah(suite: str = "trixie") -> Iterator[Buildah]:
     """Make a store for the Buildah of a newer Debian, which knows here-documents. Takes two minutes."""
     system = Path(tempfile.mkdtemp(prefix="cleanroom-", dir="/var/tmp"))
     try:
-        options = ["--quiet", "--mode=root", "--variant=apt", "--include=buildah,ca-certificates"]
+        options = ["--quiet", "--mode=root", "--variant=apt", "--include=buildah,ca-certificates,netavark"]
         _call("mmdebstrap", *options, suite, str(system))
         _call("mount", "--bind", "--make-private", str(system), str(system))  # unpacking wants / to be a mount
         for name in ("dev", "proc", "sys"):

@@ -69,6 +69,17 @@ def test_findings_keep_the_place_they_had_before() -> None:
     assert [(finding.line, finding.manager) for finding in fix(text).fixed] == [(2, "apt"), (4, "npm")]
 
 
+def test_lines_are_told_by_the_numbers_they_had_before() -> None:
+    text = "FROM debian:12\nRUN apt-get update\nRUN apt-get install -y x\nRUN apt-get install -y y\n"
+    result = fix(text, unsafe=True)
+    titles = [finding.fix.title for finding in result.fixed if finding.fix]
+    assert titles == [
+        "drop this RUN, which does nothing but apt-get update, and apt-get update on line 3, which needs it, "
+        "and apt-get update on line 4, which needs it",
+        "join it to the RUN on line 3",
+    ]
+
+
 def test_a_text_that_is_no_dockerfile() -> None:
     result = fix("FORM debian\n")
     assert result.text == "FORM debian\n"

@@ -324,7 +324,7 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
                 raise DeclinedError(f"{link.node.words[0].raw} would change what comes after it")
     text = ledger.dockerfile.text
     start = _end_without_cleanups(above, below_it)
-    end = below_it.script().statements[0].links[0].span.start
+    end = _start_without_update(above, below_it, start)
     between = text[first.span.end : second.span.start]
     lines = between.split("\n")[1:-1] if "\n" in between else []
     if text[above.script().statements[-1].links[-1].span.end : first.span.end].strip() or any(
@@ -337,20 +337,20 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
     return Fix(
         False,
         f"join it to the RUN on line {first.line}",
-        (Edit(Span(start, end), joint), *_broken(above, style, start), *_broken(below_it, style)),
+        (Edit(Span(start, end), joint), *_broken(above, style, 0, start), *_broken(below_it, style, end, len(text))),
         "two layers become one, which is built anew when either changes",
     )
 
 
-def _broken(site: Site, style: str, end: int | None = None) -> list[Edit]:
-    """Return the edits that give each command of a RUN that is on one line a line of its own, up to ``end``."""
+def _broken(site: Site, style: str, start: int, end: int) -> list[Edit]:
+    """Return the edits that give each command of a RUN on one line a line of its own, between two offsets."""
     links = site.script().statements[0].links
     gaps = [Span(one.span.end, other.span.start) for one, other in itertools.pairwise(links)]
     texts = [site.text[gap.start : gap.end] for gap in gaps]
     if any("\n" in text or text.strip(" ") != "&&" for text in texts):
         return []
     joint = site.script().joint(style, ())
-    return [Edit(gap, joint) for gap in gaps if end is None or gap.end <= end]
+    return [Edit(gap, joint) for gap in gaps if start <= gap.start and gap.end <= end]
 
 
 def _end_without_cleanups(above: Site, below_it: Site) -> int:
@@ -363,6 +363,25 @@ def _end_without_cleanups(above: Site, below_it: Site) -> int:
             break
         end -= 1
     return links[end - 1].span.end
+
+
+def _start_without_update(above: Site, below_it: Site, end: int) -> int:
+    """Return where the RUN below starts without an update that the one above, cut at ``end``, has done for it."""
+    links = below_it.script().statements[0].links
+    updates = {
+        event.span: text
+        for site in (above, below_it)
+        for event in site.layer.events
+        if isinstance(event, Fill) and (text := leftovers.refilling(event))
+    }
+    first = updates.get(links[0].span)
+    spans = [link.span for link in above.script().statements[0].links]
+    done = [span for span in spans if span in updates and updates[span] == first and span.end <= end]
+    if first is None or not done or len(links) == 1:
+        return links[0].span.start
+    between = above.text[done[0].end : end]
+    cleans = any(isinstance(event, (Clean, Remove)) and event.span.end <= end for event in above.layer.events)
+    return links[0 if cleans or leftovers.may_change_sources(between) else 1].span.start
 
 
 def _cleanups_at_end(site: Site) -> list[Link]:

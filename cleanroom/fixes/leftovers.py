@@ -140,7 +140,7 @@ def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:
 def _only_fetches(site: Site, outcome: Outcome) -> str:
     """Return the command when a RUN is nothing but one that fetches what later RUNs can fetch for themselves."""
     instruction, fill = site.layer.instruction, outcome.fill
-    command = _refilling(fill)
+    command = refilling(fill)
     if not command or instruction.flags or instruction.heredocs or instruction.onbuild or fill.sudo:
         return ""
     statements = site.script().statements
@@ -148,7 +148,7 @@ def _only_fetches(site: Site, outcome: Outcome) -> str:
     return command if alone else ""
 
 
-def _refilling(fill: Fill) -> str:
+def refilling(fill: Fill) -> str:
     """Return the command of ``fill`` when it does what refills the cache and nothing else, as the author wrote it."""
     command, refill = fill.command, fill.cache.refill.split()
     if command is None or fill.nested or command.assignments or command.redirects or fill.verb not in refill[1:]:
@@ -166,6 +166,11 @@ _SOURCES = re.compile(r"/etc/apt|sources\.list|apt-key|apt-repository|--add-arch
 # A package in a file may bring sources along.
 _INSTALLS_FILE = re.compile(r"\b(?:dpkg|gdebi)\b|\binstall\b(?:\\\r?\n|[^&|;\n])*?(?:\.deb\b|[$*])")
 _WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
+
+
+def may_change_sources(text: str) -> bool:
+    """Tell whether what stands in a Dockerfile may change where apt gets packages from."""
+    return bool(_SOURCES.search(text) or (".deb" in text and _INSTALLS_FILE.search(text)))
 
 
 def provide(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None:
@@ -213,7 +218,7 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
     if need.command is None or need.nested or link.span != need.command.span:
         raise DeclinedError(f"{reason}, from within another command")
     sudo = "sudo " if need.sudo and there.is_root() is not True else ""
-    refill = _refilling(outcome.fill) or cache.refill
+    refill = refilling(outcome.fill) or cache.refill
     edit = script.lead(place, f"{sudo}{refill}")
     if edit is None:
         raise DeclinedError(f"{reason}, and no command can be put before it")
