@@ -112,7 +112,11 @@ def _worded(finding: Finding, dockerfile: Dockerfile) -> Finding:
     if dockerfile.run == "RUN":
         return finding
     remedies = tuple(
-        replace(advice, text=f"export {advice.text[4:]}") if advice.text.startswith("ENV ") else advice
+        replace(
+            advice,
+            text=f"export {advice.text[4:]}" if advice.text.startswith("ENV ") else advice.text,
+            run=dockerfile.run,
+        )
         for advice in finding.remedies
         if advice.kind != "mount"
     )

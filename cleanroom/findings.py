@@ -14,6 +14,7 @@ class Advice:
 
     kind: str  # clean, prevent, mount, lean
     text: str
+    run: str = "RUN"  # what the file calls what holds the script
 
 
 @dataclass(frozen=True, slots=True)

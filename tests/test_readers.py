@@ -10,6 +10,9 @@ import cleanroom
 from cleanroom import dockerfile, readers
 from cleanroom.discover import discover
 from cleanroom.dockerfile import Dockerfile
+from cleanroom.feeds import text as text_feed
+from cleanroom.feeds.fingerprints import advice
+from cleanroom.findings import Report
 from cleanroom.readers import Reader
 from cleanroom.records import replace
 
@@ -47,9 +50,13 @@ def test_a_file_of_scripts_has_no_mount_and_no_env(prefer: str) -> None:
 
 
 def test_its_run_goes_by_its_own_name() -> None:
-    (finding,) = cleanroom.check(TEXT.replace("pip install requests", "apt-get update"), reader=SCRIPTS).findings
+    text = TEXT.replace("pip install requests", "apt-get update")
+    (finding,) = cleanroom.check(text, reader=SCRIPTS).findings
     assert finding.fix is not None
-    assert "this RUN" not in f"{finding.fix.title} {finding.message}"
+    shown = "".join(text_feed.render("x.scripts", text, Report((replace(finding, fix=None),)), colour=False, width=120))
+    assert "add at the end of this step: rm -rf" in shown
+    assert "at the end of this step" in finding.fix.title
+    assert "at the end of this step" in advice(finding)
 
 
 def test_only_its_last_stage_ships() -> None:

@@ -29,7 +29,7 @@ def advice(finding: Finding) -> str:
     message = finding.message
     if finding.remedies:
         remedy = finding.remedies[0]
-        how = {"clean": "add at the end of this RUN", "mount": "add to this RUN"}.get(remedy.kind)
+        how = {"clean": f"add at the end of this {remedy.run}", "mount": "add to this RUN"}.get(remedy.kind)
         if how is None:
             how = "add to this command" if remedy.text.startswith("-") else "add"
         message += f" ({how}: {remedy.text})"

@@ -129,7 +129,7 @@ def where_to_write(advice: Advice, rule: str) -> str:
     if rule == "cleanup-fails":  # it is about a command that is there
         return "write instead"
     if advice.kind == "clean":
-        return "add at the end of this RUN"
+        return f"add at the end of this {advice.run}"
     if advice.kind == "mount":
         return "add to this RUN"
     if advice.text.startswith("-"):
