@@ -91,12 +91,12 @@ RECIPE: dict[str, Any] = {
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Make an image with BusyBox and the manager: an OCI layout."""
     folder = tmp_path_factory.mktemp("tiny")
-    subprocess.run(["apt-get", "download", "busybox-static"], cwd=folder, check=True, capture_output=True)
-    subprocess.run(["dpkg-deb", "-x", str(next(folder.glob("*.deb"))), str(folder / "deb")], check=True)
     root = folder / "root"
+    command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", "--include=busybox-static", "bookworm"]
+    subprocess.run([*command, str(folder / "debian")], check=True, stdin=subprocess.DEVNULL)
     for name in ("bin", "etc", "opt", "root", "srv", "tmp", "dev", "proc", "sys"):
         (root / name).mkdir(parents=True)
-    shutil.copyfile(next((folder / "deb").glob("*bin/busybox")), root / "bin/busybox")
+    shutil.copyfile(next((folder / "debian").glob("**/bin/busybox")), root / "bin/busybox")
     (root / "bin/busybox").chmod(0o755)
     for applet in APPLETS.split():
         (root / "bin" / applet).symlink_to("busybox")

@@ -110,7 +110,8 @@ class Engine:
 
     def diff_ids(self, image: str) -> tuple[str, ...]:
         """Return the digests of an image's layers (hexadecimal), the lowest first."""
-        (found,) = json.loads(self.run("image", "inspect", self.name(image)))
+        said = self.run("image", "inspect", self.name(image))
+        (found,) = json.loads(said[said.index("[\n") :])  # a warning may stand above it
         return tuple(digest.removeprefix("sha256:") for digest in found["RootFS"]["Layers"])
 
     def run(self, *arguments: str, limit: float = 0) -> str:
@@ -183,7 +184,8 @@ class Buildah(Engine):
 
     def diff_ids(self, image: str) -> tuple[str, ...]:
         """Return the digests of an image's layers (hexadecimal), the lowest first."""
-        inspected = json.loads(self.run("inspect", "--type", "image", self.name(image)))
+        said = self.run("inspect", "--type", "image", self.name(image))
+        inspected = json.loads(said[said.index("{") :])  # a warning may stand above it
         return tuple(digest.removeprefix("sha256:") for digest in inspected["OCIv1"]["rootfs"]["diff_ids"])
 
     def forget(self, image: str) -> None:
