@@ -144,10 +144,10 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
 
 
 def diff(before: str, after: str, name: str) -> str:
-    """Return a unified diff of two texts of the file ``name``; empty when they are equal."""
+    """Return a unified diff of two texts of the file ``name``, "" when they are equal."""
     import difflib
 
-    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name}", f"b/{name}")
+    lines = difflib.unified_diff(_lines(before), _lines(after), f"a/{name.lstrip('/')}", f"b/{name.lstrip('/')}")
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 

@@ -332,7 +332,7 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
     ):
         raise DeclinedError("something stands between the two RUNs")
     comments = [line.removesuffix("\r") for line in lines if line.strip()]
-    style = above.style() or below_it.script().style()
+    style = above.script().style() or above.style() or below_it.script().style()
     joint = above.script().joint(style, comments)
     return Fix(
         False,

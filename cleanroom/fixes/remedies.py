@@ -399,7 +399,6 @@ def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         raise DeclinedError(f"the recipe's variable cannot stand in an ENV: {remedy.variable}={remedy.value!r}")
     ledger, layer = site.ledger, site.layer
     stage = ledger.stages[layer.stage]
-    recipe = left[0].fill.recipe.id
     if any(outcome.fill.sudo for outcome in left if outcome.fill.cache.id in remedy.caches):
         raise DeclinedError("sudo does not pass the variable on")
     for item in ledger.chain(layer.stage):
@@ -413,19 +412,25 @@ def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         for other in stage.layers
     ):
         raise DeclinedError(f"a RUN has its own {remedy.variable}")
+    assignment = f"{remedy.variable}={remedy.value}"
+    keyword = "ONBUILD ENV" if layer.instruction.onbuild else "ENV"
+    line = _first_line(site, remedy, left[0].fill.recipe)
+    return Plan(f"set ENV {assignment}", [above(site, line, f"{keyword} {assignment}")])
+
+
+def _first_line(site: Site, remedy: Remedy, recipe: Recipe) -> int:
+    """Return the line of the first RUN below which an ENV holds for all that leave the caches of a remedy."""
+    ledger, layer = site.ledger, site.layer
     stages = {item.stage.index for item in ledger.chain(layer.stage)}
-    first = next(
-        outcome.layer
+    return next(
+        outcome.layer.instruction.line
         for outcome in ledger.outcomes
         if outcome.layer.stage in stages
         and outcome.layer.instruction.onbuild == layer.instruction.onbuild
         and outcome.state == "left"
-        and outcome.fill.recipe.id == recipe
+        and outcome.fill.recipe.id == recipe.id
         and outcome.fill.cache.id in remedy.caches
     )
-    assignment = f"{remedy.variable}={remedy.value}"
-    keyword = "ONBUILD ENV" if layer.instruction.onbuild else "ENV"
-    return Plan(f"set ENV {assignment}", [above(site, first.instruction.line, f"{keyword} {assignment}")])
 
 
 def above(site: Site, line: int, text: str) -> Edit:
@@ -536,7 +541,7 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         raise DeclinedError("the RUN is broken over lines before its first word")
     plan.edits.append(Edit(Span(at, at), "".join(f" {flag}" for flag in flags)))
     for name, value in remedy.environment.items():
-        plan.edits += _environment(site, name, value)
+        plan.edits += _environment(site, remedy, recipe, name, value)
     if not knows_mounts(site):
         plan.why = "the file does not say that its builder knows cache mounts (a syntax directive does)"
     return plan
@@ -558,8 +563,9 @@ def _like_others(site: Site, target: str) -> str:
     return ""
 
 
-def _environment(site: Site, name: str, value: str) -> list[Edit]:
-    """Return the edit that sets a variable which the mount needs, unless it is set."""
+def _environment(site: Site, remedy: Remedy, recipe: Recipe, name: str, value: str) -> list[Edit]:
+    """Return the edit that sets a variable which the mount needs, unless it is set: once for all RUNs that need it."""
+    line = site.line if value.startswith("~/") else _first_line(site, remedy, recipe)
     if value.startswith("~/"):
         value = site.layer.home + value[1:]
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or not re.fullmatch(r"[\w./:,=+-]+", value):
@@ -568,4 +574,4 @@ def _environment(site: Site, name: str, value: str) -> list[Edit]:
         for instruction in item.stage.instructions:
             if instruction.keyword == "ENV" and any(found.name == name for found in assignments(instruction)):
                 return []
-    return [above(site, site.line, f"ENV {name}={value}")]
+    return [above(site, line, f"ENV {name}={value}")]
