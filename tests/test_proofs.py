@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -16,6 +18,7 @@ from cleanroom.cli import main
 from cleanroom.library import Library
 from cleanroom.load import RecipeError, parse_recipe, validate_record
 from cleanroom.proofs import plan, verdict
+from cleanroom.proofs.run import unpack
 from cleanroom.proofs.servers import serving
 from cleanroom.proved import HazardProof, Held, Measured, Proved, Record, RemedyProof
 from cleanroom.recipe import Recipe, Remedy
@@ -277,3 +280,41 @@ def test_files_are_served_so_that_clients_keep_them(tmp_path: Path) -> None:
         assert refused.value.code == 404
     with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(address)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nothing"], "nothing"),
+        (["scoop"], "has no proof to run"),
+        (["apt", "--base", "debian"], "is not NAME=PLACE"),
+        (["apt", "--certificates", "/nowhere"], "there is no such file"),
+    ],
+)
+def test_what_is_asked_for_wrongly(arguments: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", *arguments]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_what_a_registry_holds_is_unpacked_as_files_only(tmp_path: Path) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, kind, target in [
+            ("srv/file", tarfile.REGTYPE, ""),
+            ("srv/link", tarfile.SYMTYPE, "file"),
+            ("srv/away", tarfile.SYMTYPE, "/etc/passwd"),
+            ("../out", tarfile.REGTYPE, ""),
+            ("/absolute", tarfile.REGTYPE, ""),
+            ("srv/device", tarfile.CHRTYPE, ""),
+            ("srv/link/below", tarfile.REGTYPE, ""),
+        ]:
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, target
+            member.size = 4 if kind == tarfile.REGTYPE else 0
+            archive.addfile(member, io.BytesIO(b"text"))
+    packed.seek(0)
+    with tarfile.open(fileobj=packed) as archive:
+        unpack(archive, tmp_path / "inside")
+    found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
+    assert found == ["inside", "inside/absolute", "inside/srv", "inside/srv/file", "inside/srv/link"]
+    assert (tmp_path / "inside/srv/link").read_text() == "text"

@@ -56,7 +56,8 @@ def main() -> None:
             command.append(f"--customize-hook=upload {file} /etc/apt/apt.conf.d/{name}")
         if given.include:
             command.append(f"--include={given.include}")
-        subprocess.run([*command, given.suite, str(archive)], check=True, stdin=subprocess.DEVNULL)
+        if subprocess.run([*command, given.suite, str(archive)], check=False, stdin=subprocess.DEVNULL).returncode:
+            sys.exit(f"mmdebstrap could not make {given.suite}: it says why above")
         write_layout(archive, given.folder)
 
 

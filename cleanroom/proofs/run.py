@@ -116,7 +116,7 @@ def prove(recipe: Recipe, proof: Proof, workshop: Workshop) -> Proved:
         return bench.run(builds, base, version)
 
 
-def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
+def unpack(archive: tarfile.TarFile, folder: Path) -> None:
     """Write the files of an archive, and links to others beside them, below ``folder``; nothing else of it."""
     folder.mkdir(exist_ok=True)
     for member in archive:
@@ -124,6 +124,9 @@ def _unpack(archive: tarfile.TarFile, folder: Path) -> None:
         if not parts or ".." in parts:
             continue
         path = folder.joinpath(*parts)
+        above = [folder.joinpath(*parts[:count]) for count in range(1, len(parts))]
+        if any(parent.is_symlink() or parent.is_file() for parent in above):
+            continue
         path.parent.mkdir(parents=True, exist_ok=True)
         if member.issym() and "/" not in member.linkname and not path.exists():
             path.symlink_to(member.linkname)
@@ -149,7 +152,7 @@ def _serving(image: str, engine: Engine) -> Iterator[str]:
     with open_image(engine.save(image, saved)) as found:
         for layer in found.layers:
             with layer.open() as file, tarfile.open(fileobj=cast("BinaryIO", file), mode="r|*") as archive:
-                _unpack(archive, folder)
+                unpack(archive, folder)
     _discard(saved)
     engine.forget(image)
     (folder / "srv").mkdir(parents=True, exist_ok=True)
