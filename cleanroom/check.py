@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from cleanroom import dockerfile
 from cleanroom.dockerfile import Dockerfile, DockerfileError
-from cleanroom.findings import Finding, Problem, Report, Suppressed
+from cleanroom.findings import Advice, Finding, Problem, Report, Suppressed
 from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
 from cleanroom.plugins import Registry
@@ -108,19 +108,21 @@ def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool
 
 
 def _worded(finding: Finding, dockerfile: Dockerfile) -> Finding:
-    """Return a finding in the words of the file: where that has scripts alone, there is no ENV line and no mount."""
+    """Return a finding in the words of the file."""
     if dockerfile.run == "RUN":
         return finding
-    remedies = tuple(
-        replace(
-            advice,
-            text=f"export {advice.text[4:]}" if advice.text.startswith("ENV ") else advice.text,
-            run=dockerfile.run,
-        )
-        for advice in finding.remedies
-        if advice.kind != "mount"
-    )
-    return replace(finding, remedies=remedies, message=finding.message.replace("this RUN", f"this {dockerfile.run}"))
+    message = finding.message.replace("this RUN", f"this {dockerfile.run}")
+    return replace(finding, remedies=tuple(writable(finding.remedies, dockerfile)), message=message)
+
+
+def writable(remedies: Iterable[Advice], dockerfile: Dockerfile) -> Iterator[Advice]:
+    """Yield what can be written in a file, as it is written there: among scripts alone is no ENV line and no mount."""
+    for advice in remedies:
+        if dockerfile.run == "RUN":
+            yield advice
+        elif advice.kind != "mount":
+            text = f"export {advice.text[4:]}" if advice.text.startswith("ENV ") else advice.text
+            yield replace(advice, text=text, run=dockerfile.run)
 
 
 _SELECTOR = re.compile(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from cleanroom.check import writable
 from cleanroom.events import Clean, Fill, Other
-from cleanroom.feeds.text import size
+from cleanroom.feeds.text import size, where_to_write
 from cleanroom.ledger import Ledger, Outcome
 from cleanroom.recipe import Recipe
 from cleanroom.rules import advice
@@ -51,7 +52,7 @@ def _page(ledger: Ledger, recipe: Recipe, outcomes: list[Outcome]) -> Iterator[s
     for outcome in outcomes:
         cache = outcome.fill.cache
         places = ", ".join(f"`{path}`" for path in outcome.fill.paths if "\x00" not in path)
-        typical = f", about {size(cache.typical.bytes)} after `{cache.typical.of}`" if cache.typical else ""
+        typical = f", about {size(cache.typical.bytes)} after {cache.typical.of}" if cache.typical else ""
         yield f"- **{cache.id}**: {cache.what}{f' in {places}' if places else ''}{typical}; {_state(outcome)}"
     written = dict.fromkeys(text for outcome in outcomes for text in _ways(ledger, outcome))
     if written:
@@ -78,13 +79,7 @@ def _state(outcome: Outcome) -> str:
     return state
 
 
-_KINDS = {"clean": "in the same RUN", "prevent": "before or on the command", "mount": "on the RUN"}
-
-
 def _ways(ledger: Ledger, outcome: Outcome) -> Iterator[str]:
-    name = ledger.dockerfile.run
-    for item in advice(outcome.fill, outcome.layer):
-        if item.kind == "mount" and name != "RUN":
-            continue
-        text = f"export {item.text[4:]}" if name != "RUN" and item.text.startswith("ENV ") else item.text
-        yield f"`{text}` {_KINDS.get(item.kind, '').replace('RUN', name)}".rstrip()
+    if outcome.state in ("left", "unknown"):
+        for item in writable(advice(outcome.fill, outcome.layer), ledger.dockerfile):
+            yield f"{where_to_write(item, '')}: `{item.text}`"

@@ -288,10 +288,12 @@ def test_hover_tells_the_recipe(tmp_path):
         assert text.startswith("**[apt](https://wiki.debian.org/Apt)**: Debian and Ubuntu packages\n")
         assert "- **lists**: package lists that update downloads in `/var/lib/apt/lists`, about " in text
         assert "; stays in this layer\n" in text
-        assert "- `rm -rf /var/lib/apt/lists/*` in the same RUN\n" in text
+        assert "- add at the end of this RUN: `rm -rf /var/lib/apt/lists/*`\n" in text
         assert "cleanroom show apt" in text
-        assert "`/etc/apt/apt.conf.d/docker-clean`" in (await document.hover("apt-get install")).contents.value
-        assert "- `--no-cache-dir` before or on the command" in (await document.hover("pip install")).contents.value
+        text = (await document.hover("apt-get install")).contents.value
+        assert "not written: `/etc/apt/apt.conf.d/docker-clean`" in text
+        assert "Kept out" not in text
+        assert "- add to this command: `--no-cache-dir`\n" in (await document.hover("pip install")).contents.value
         assert await document.hover("FROM") is None
         document.write("FROM debian:12\nRUN \n")
         assert await document.hover("RUN") is None
