@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import statistics
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 import pyarrow.parquet as pq  # noqa: E402
 
+from cleanroom import proved  # noqa: E402
 from cleanroom.cli import main  # noqa: E402
 from cleanroom.library import load  # noqa: E402
 from cleanroom.survey import report  # noqa: E402
@@ -370,6 +372,19 @@ def test_the_report_answers_every_question(tmp_path: Path) -> None:
     assert answers["Clean-ups that free nothing"].rows[0][:4] == ("apt.lists", "late", "rm -rf /var/lib/apt/lists/*", 1)
     assert ("pip", "prevented", "--no-cache-dir", 1) in answers["What keeps caches out"].rows
     assert answers["Not read"].rows[0][0] == "not text"
+
+
+def test_the_proofs_give_sizes_with_their_spread(tmp_path: Path) -> None:
+    run(tmp_path / "out", [memory(b"FROM node:20\nRUN npm ci\n", b"FROM node:20\nRUN npm install a\n")])
+    recipe = load().find("npm")
+    sizes = [proof.without.caches["cache"].bytes for proof in proved.current(recipe).proofs]
+    assert sizes
+    answers = {answer.question.title: answer for answer in report.ask(tmp_path / "out")}
+    row = next(row for row in answers["Bytes left, by the proofs"].rows if row[0] == "npm.cache")
+    assert row[1:3] == (2, len(sizes))
+    assert row[3:6] == (min(sizes), int(statistics.median(sizes)), max(sizes))
+    assert row[6:] == tuple(2 * size for size in row[3:6])
+    assert "Nothing here was measured of these images" in report.as_markdown(answers.values())
 
 
 def test_an_empty_survey_has_no_report(tmp_path: Path) -> None:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import html
 import io
+import statistics
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+
+from cleanroom import proved
 from cleanroom.files import write_atomically
+from cleanroom.library import Library, load
 from cleanroom.records import dataclass
 from cleanroom.survey.store import TABLES
 
@@ -62,6 +67,18 @@ WHERE typical_bytes IS NOT NULL GROUP BY ALL ORDER BY "bytes in all" DESC, cache
         "An estimate, not a measurement of these images: the size that one install left where the recipe was measured, "
         "times the stages that leave it. What these commands really leave may be a tenth or ten times of it.",
         "bytes",
+    ),
+    Question(
+        "Bytes left, by the proofs",
+        f"""SELECT manager || '.' || cache AS cache, count(*) AS fills, any_value(builds) AS proofs,
+  any_value(least) AS "each at least", any_value(median) AS "each, median", any_value(most) AS "each at most",
+  count(*) * any_value(least) AS "in all at least", count(*) * any_value(median) AS "in all, by the median",
+  count(*) * any_value(most) AS "in all at most"
+FROM (SELECT DISTINCT content, stage, manager, cache FROM installs WHERE ships AND {_LEFT})
+JOIN proofs USING (manager, cache) GROUP BY ALL ORDER BY "in all, by the median" DESC, cache""",
+        "An estimate as well: what the builds that prove the recipes left (*proofs*: how many there are; `cleanroom "
+        "show MANAGER` names them), times the stages that leave it. Nothing here was measured of these images. Caches "
+        "without a proof, or of which only a sample was installed, are missing.",
     ),
     Question(
         "Bytes left in a file, and their spread",
@@ -126,8 +143,40 @@ class Answer:
     rows: tuple[tuple[Any, ...], ...]
 
 
-def ask(folder: Path) -> list[Answer]:
-    """Return the answers that the tables in ``folder`` give. Raises ReportError."""
+def figures(library: Library) -> pa.Table:
+    """Return what the proofs measured of each cache: in how many builds, and the least, the median and the most bytes.
+
+    Those in which only a sample was installed, and those that no longer hold, do not count.
+    """
+    sizes: dict[tuple[str, str], list[int]] = {}
+    for recipe in library.recipes():
+        samples = {proved.proof_id(proof) for proof in recipe.proof if proof.sample}
+        for item in proved.current(recipe).proofs:
+            for cache, held in item.without.caches.items():
+                if held.bytes and item.proof not in samples:
+                    sizes.setdefault((recipe.id, cache), []).append(held.bytes)
+    rows = [
+        {
+            "manager": manager,
+            "cache": cache,
+            "builds": len(found),
+            "least": min(found),
+            "median": int(statistics.median(found)),
+            "most": max(found),
+        }
+        for (manager, cache), found in sizes.items()
+    ]
+    names = (("manager", pa.string()), ("cache", pa.string()))
+    return pa.Table.from_pylist(
+        rows, pa.schema([*names, *((name, pa.int64()) for name in ("builds", "least", "median", "most"))])
+    )
+
+
+def ask(folder: Path, library: Library | None = None) -> list[Answer]:
+    """Return the answers that the tables in ``folder`` give. Raises ReportError.
+
+    The proofs are those of ``library``, by default of all recipes there are.
+    """
     import duckdb
 
     if not (folder / "survey.json").is_file():
@@ -141,6 +190,7 @@ def ask(folder: Path) -> list[Answer]:
                 connection.read_parquet(files).create_view(name)
             else:
                 connection.register(name, TABLES[name].empty_table())
+        connection.register("proofs", figures(library or load()))
         answers = []
         for question in QUESTIONS:
             result = connection.execute(question.sql)
