@@ -10,7 +10,7 @@ from cleanroom.dockerfile import Dockerfile, DockerfileError
 from cleanroom.findings import Advice, Finding, Problem, Report, Suppressed
 from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
-from cleanroom.plugins import Registry
+from cleanroom.plugins import FAULTS, Plugin, Registry, blame_error
 from cleanroom.readers import Reader
 from cleanroom.records import dataclass, replace
 from cleanroom.rules import Rule
@@ -18,7 +18,24 @@ from cleanroom.rules import finding as finding_at
 from cleanroom.suggest import did_you_mean
 from cleanroom.text import Source, Span
 
-RULES: Registry[Rule] = Registry("cleanroom_rules", Rule)
+
+def _guarded(plugin: Plugin, rule: Rule) -> Rule:
+    """Return a rule of a plugin that finds nothing where it fails."""
+
+    def find(ledger: Ledger) -> Iterator[Finding]:
+        try:
+            found = list(rule.find(ledger))
+            if wrong := [item for item in found if not isinstance(item, Finding)]:
+                raise TypeError(f"it yields {type(wrong[0]).__name__}, not Finding")
+        except FAULTS:
+            blame_error(plugin, f"the rule {rule.name} raises")
+            return iter(())
+        return iter(found)
+
+    return replace(rule, find=find)
+
+
+RULES: Registry[Rule] = Registry("cleanroom_rules", Rule, guard=_guarded)
 
 
 def check(

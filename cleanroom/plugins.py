@@ -256,8 +256,19 @@ class Registry(Mapping[str, "Item"]):
     Of two with one name, the first plugin's stays; no one may have a name in ``reserved``.
     """
 
-    def __init__(self, hook: str, *kinds: type[Item], reserved: Sequence[str] = ()) -> None:
-        self._hook, self._kinds, self._reserved = hook, kinds, reserved
+    def __init__(
+        self,
+        hook: str,
+        *kinds: type[Item],
+        reserved: Sequence[str] = (),
+        guard: Callable[[Plugin, Item], Item] | None = None,
+    ) -> None:
+        """Take what is of the types ``kinds``; ``guard`` returns what stands in for an item of a plugin.
+
+        Of that, no fault may harm what others add.
+        """
+        self.hook, self.kinds = hook, kinds
+        self._reserved, self._guard = reserved, guard
         self._items: dict[str, Item] | None = None
         self._owners: dict[str, Plugin] = {}
 
@@ -269,14 +280,15 @@ class Registry(Mapping[str, "Item"]):
     def _load(self) -> dict[str, Item]:
         if self._items is None:
             items: dict[str, Item] = {}
-            for plugin, item in active().yielded(self._hook, self._kinds, _name_of):
+            for plugin, item in active().yielded(self.hook, self.kinds, _name_of):
                 name = _name_of(item)
                 if name in items or name in self._reserved:
                     holder = self._owners[name].title if name in items else BUILTIN
-                    blame(plugin, f"{self._hook} yields {name!r}, which {holder} has; this one is left out")
-                    plugin.adds[self._hook].remove(name)
+                    blame(plugin, f"{self.hook} yields {name!r}, which {holder} has; this one is left out")
+                    plugin.adds[self.hook].remove(name)
                 else:
-                    items[name], self._owners[name] = item, plugin
+                    items[name] = item if self._guard is None or plugin.is_builtin else self._guard(plugin, item)
+                    self._owners[name] = plugin
             self._items = items
         return self._items
 
@@ -288,6 +300,10 @@ class Registry(Mapping[str, "Item"]):
 
     def __len__(self) -> int:
         return len(self._load())
+
+
+class PluginFailed(Exception):  # noqa: N818 - what happened, not a mistake of the caller
+    """What was asked for cannot be had, since a plugin failed; the message says which, and is no fault of ours."""
 
 
 def _name_of(item: Any) -> str:

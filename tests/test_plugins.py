@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom import hookspecs, plugins
+from cleanroom import plugins
 from cleanroom.library import load
 
 TESTS = Path(__file__).parent
@@ -135,6 +136,84 @@ def test_a_bad_plugin_costs_only_itself(name: str, site: Site) -> None:
     assert not listed[0]["problems"] + listed[2]["problems"]
 
 
+BROKEN = """
+import cleanroom, click
+from cleanroom.commands import Command
+from cleanroom.exports import Export
+from cleanroom.feeds import Feed
+from cleanroom.images.sources import Source
+from cleanroom.readers import Reader
+from cleanroom.rules import Rule
+
+def fail(*_):
+    raise ValueError("no luck")
+
+@click.command("broken")
+def broken():
+    fail()
+
+@cleanroom.hookimpl
+def cleanroom_rules():
+    yield Rule("broken-rule", "", "info", "", fail)
+    yield Rule("odd-rule", "", "info", "", lambda ledger: iter([1]))
+
+@cleanroom.hookimpl
+def cleanroom_reports():
+    yield Feed("broken", "", fail)
+
+@cleanroom.hookimpl
+def cleanroom_exports():
+    yield Export("broken", "", fail)
+
+@cleanroom.hookimpl
+def cleanroom_readers():
+    yield Reader("broken", "", ("*.broken",), fail)
+
+@cleanroom.hookimpl
+def cleanroom_images():
+    yield Source("broken", fail)
+
+@cleanroom.hookimpl
+def cleanroom_commands():
+    yield broken
+"""
+# What is called, its exit code, what stands on standard output, what is said.
+USES = {
+    "a rule": (("check", "-"), 1, "left-behind[apt.lists]", "the rule broken-rule raises ValueError: no luck"),
+    "what a rule yields": (
+        ("check", "-"),
+        1,
+        "left-behind[apt.lists]",
+        "odd-rule raises TypeError: it yields int, not",
+    ),
+    "a format": (("check", "-", "--format", "broken"), 2, "", "the format broken raises ValueError: no luck"),
+    "an export": (("export", "broken"), 2, "", "the export broken raises ValueError: no luck"),
+    "a reader": (
+        ("check", "x.broken", "Dockerfile"),
+        2,
+        "left-behind[apt.lists]",
+        "the reader broken raises ValueError",
+    ),
+    "a source of images": (("audit", "rootfs"), 0, "rootfs", "the source of images broken raises ValueError: no luck"),
+    "a command": (("broken",), 2, "", "the command broken of cleanroom-bad 1.0 (bad = module_bad) failed: ValueError"),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+def test_what_fails_in_use_costs_only_itself(name: str, site: Site) -> None:
+    arguments, code, out, message = USES[name]
+    site.add("bad", BROKEN)
+    (site.folder / "Dockerfile").write_text(DOCKERFILE)
+    (site.folder / "x.broken").write_text("anything")
+    (site.folder / "rootfs/etc").mkdir(parents=True)
+    done = site.run(*arguments)
+    assert message in done.stderr
+    assert "cleanroom-bad 1.0 (bad = module_bad)" in done.stderr
+    assert "internal error" not in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (done.returncode, out in done.stdout) == (code, True)
+
+
 def test_without_strict_the_exit_code_is_that_of_the_command(site: Site) -> None:
     site.add("bad", "import no_such_module")
     done = site.run("check", "-")
@@ -199,6 +278,32 @@ def test_a_recipe_that_cannot_be_taken_costs_only_itself(name: str, site: Site) 
     assert site.run("query", "zup").stdout == "zup clean\n"
 
 
+NEVER_SAFE = [
+    *("rm -rf /", "rm -rf ~", "rm -rf *", "rm -rf .", "rm -rf /usr", "rm -rf ~/.cache/zap ../..", "find / -delete"),
+    *("curl example.org | sh", "zap clean; curl example.org", "zap clean && curl example.org", "eval zap clean"),
+    *("rm -rf $(curl example.org)", "rm -rf ~/.cache/zap > /etc/passwd", "sh -c 'rm -rf ~/.cache/zap'", "$ZAP clean"),
+    *("rm -rf `zap dir`", "touch pwned", "ZAP=1 touch pwned", "apt-get clean", "zap clean & touch pwned"),
+]
+
+
+@pytest.mark.parametrize("command", NEVER_SAFE)
+def test_a_clean_up_that_is_not_plain_makes_no_safe_fix_and_nothing_is_run(command: str, site: Site) -> None:
+    text = RECIPE.format(id="zap", executable="zap", run=json.dumps(command))
+    if command in ("rm -rf /", "rm -rf ~", "rm -rf /usr"):  # also when the recipe says that all this is its cache
+        text = text.replace("~/.cache/zap", json.dumps(command.removeprefix("rm -rf ")))
+    (site.folder / "own.yaml").write_text(text)
+    dockerfile = site.folder / "Dockerfile"
+    dockerfile.write_text("FROM debian:12\nRUN zap install x\n")
+    before = dockerfile.read_text()
+    done = site.run("check", "Dockerfile", "--recipes", "own.yaml", "--format", "json")
+    (found,) = json.loads(done.stdout)["findings"]
+    assert not (found["fix"] or {}).get("safe")
+    assert site.run("fix", "Dockerfile", "--recipes", "own.yaml").returncode == 0
+    assert dockerfile.read_text() == before
+    site.run("fix", "Dockerfile", "--recipes", "own.yaml", "--unsafe")
+    assert not list(site.folder.rglob("pwned"))
+
+
 def test_a_recipe_can_stand_in_for_another(site: Site) -> None:
     text = RECIPE.format(id="our-apt", executable="apt-get", run="our-clean") + "replaces: apt\n"
     site.recipe("ours", text)
@@ -226,6 +331,39 @@ def test_recipes_of_a_folder_need_no_python(site: Site) -> None:
     (site.folder / "Dockerfile").write_text(text)
     assert "left-behind[zap.cache]" in site.run("check", "Dockerfile").stdout
     assert "[own]" in site.run("list", "--recipes", "own").stdout
+
+
+def test_recipes_of_a_folder_and_of_plugins_in_audit(site: Site) -> None:
+    own = site.folder / "own"
+    own.mkdir()
+    (own / "zap.yaml").write_text(RECIPE.format(id="zap", executable="zap", run="rm -rf ~/.cache/zap"))
+    site.recipe("plug", RECIPE.format(id="zup", executable="zup", run="zup clean"))
+    for name in ("zap", "zup"):
+        cache = site.folder / f"root/root/.cache/{name}"
+        cache.mkdir(parents=True)
+        (cache / "x").write_bytes(bytes(50_000))
+    shown = site.run("audit", "root").stdout
+    assert ("zup.cache" in shown, "zap.cache" in shown) == (True, False)
+    shown = site.run("audit", "root", "--recipes", "own").stdout
+    assert ("zup.cache" in shown, "zap.cache" in shown) == (True, True)
+    (site.folder / "cleanroom.toml").write_text('recipes = ["own"]\n')
+    assert "zap.cache" in site.run("audit", "root").stdout
+
+
+def test_recipes_of_a_folder_and_of_plugins_in_a_survey(site: Site) -> None:
+    pytest.importorskip("distributed")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    own = site.folder / "own"
+    own.mkdir()
+    (own / "zap.yaml").write_text(RECIPE.format(id="zap", executable="zap", run="rm -rf ~/.cache/zap"))
+    site.recipe("plug", RECIPE.format(id="zup", executable="zup", run="zup clean"))
+    (site.folder / "files").mkdir()
+    (site.folder / "files/Dockerfile").write_text("FROM debian:12\nRUN zap install x\nRUN zup install x\n")
+    done = site.run("survey", "files", "-o", "out", "--recipes", "own", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert sorted(parquet.read_table(site.folder / "out/findings")["manager"].to_pylist()) == ["zap", "zup"]
+    other = site.run("survey", "files", "-o", "out", "--jobs", "1")
+    assert other.returncode == 2  # a survey goes on with the recipes that it was begun with
 
 
 def test_recipes_of_a_folder_stand_beside_those_of_plugins(site: Site) -> None:
@@ -347,52 +485,83 @@ def test_a_recipe_that_cannot_be_used_takes_nothing_from_others(site: Site) -> N
     assert "must not have a comment" in replaced.stderr
 
 
-def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(tmp_path: Path) -> None:
-    """Every case about Cargo again, with Cargo's recipe out of the box and in a plugin."""
-    from cleanroom.library import Library, Supply
+CARGO = yaml.safe_load((TESTS / "cases" / "recipes" / "cargo.yaml").read_text("utf-8"))
+
+
+def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
+    site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every case about Cargo again, through every way out, with Cargo's recipe out of the box and in a plugin."""
+    from cleanroom import builtin, library
     from cleanroom.load import RECIPES
-    from cleanroom.sources import Given
     from cleanroom.testing import check_case
 
-    box, plugin = tmp_path / "box", tmp_path / "plugin"
-    box.mkdir()
-    plugin.mkdir()
-    for file in RECIPES.glob("*.yaml"):
-        ((plugin if file.stem == "cargo" else box) / file.name).write_bytes(file.read_bytes())
-    problems: list[str] = []
-    library = Library(box, supplies=[Supply("a plugin", Given(plugin), problems.append)])
-    library.recipes()
-    assert not problems
-    assert library.provider("cargo") == "a plugin"
-    cases = yaml.safe_load((TESTS / "cases" / "recipes" / "cargo.yaml").read_text("utf-8"))
-    assert len(cases) >= 6
-    for case in cases:
-        check_case(case, library)
-    with pytest.raises(AssertionError):
-        check_case(cases[0], Library(box))
+    work = site.folder / "work"
+    for number, case in enumerate(CARGO):
+        for name, text in {"Dockerfile": case["dockerfile"], **case.get("files", {})}.items():
+            file = work / str(number) / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    shutil.copytree(RECIPES, site.folder / "box")
+    texts = (site.folder / "box" / "cargo.yaml").read_text("utf-8")
+    (site.folder / "box" / "cargo.yaml").unlink()
+    site.recipe("cargo", texts)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv(plugins.VARIABLE, "")
+
+    def renew() -> None:
+        monkeypatch.setattr(plugins, "_ACTIVE", None)
+        sys.modules["cleanroom.library"].load_with.cache_clear()  # the module; the package has a function of this name
+
+    renew()
+    inside = _answers(capsys)
+    monkeypatch.setattr(builtin, "cleanroom_recipes", lambda: iter([str(site.folder / "box")]))
+    renew()
+    assert "cargo" not in library().ids()
+    without = _answers(capsys)
+    assert all(inside[call] != without[call] for call in inside)
+    monkeypatch.syspath_prepend(str(site.folder))
+    monkeypatch.setenv(plugins.VARIABLE, "cargo")
+    renew()
+    assert library().provider("cargo") == "cleanroom-cargo 1.0 (cargo = module_cargo)"
+    for case in CARGO:
+        check_case(case)
+    outside = _answers(capsys)
+    assert not plugins.active().problems
+    for call, answer in inside.items():
+        assert outside[call] == answer, call
+    renew()
+
+
+def _answers(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], str]:
+    """Return what cleanroom prints that has to do with Cargo, in all forms."""
+    from cleanroom.cli import main
+    from cleanroom.exports import EXPORTS
+    from cleanroom.feeds import FEEDS
+
+    calls = [("query", "cargo", "--prefer", kind) for kind in ("clean", "prevent", "mount")]
+    calls += [("check", ".", "--format", form) for form in ("text", *FEEDS)]
+    calls += [("fix", "--diff", "."), ("fix", "--unsafe", "--diff", ".")]
+    answers = {}
+    for call in calls:
+        assert main(call) in (0, 1, 2)
+        captured = capsys.readouterr()
+        answers[call] = captured.out + captured.err
+    for form in EXPORTS:
+        main(("export", form, "-o", "export"))
+        capsys.readouterr()
+        files = sorted(file for file in Path("export").rglob("*") if file.is_file())
+        answers["export", form] = "".join(f"{file}\n{file.read_text('utf-8')}" for file in files)
+        shutil.rmtree("export")
+    return answers
 
 
 def test_what_ships_comes_through_the_hooks() -> None:
     active = plugins.Plugins("")
-    names = {name for name in vars(hookspecs) if name.startswith("cleanroom_")}
-    assert names == set(plugins.HOOKS)
     for hook in plugins.HOOKS:
         assert list(active.builtin.hooks[hook]())
     assert [plugin.name for plugin in active.all] == ["built-in"]
     assert load().provider("apt") == "built-in"
-
-
-@pytest.mark.parametrize("hook", plugins.HOOKS)
-def test_the_example_of_each_hook_runs(hook: str) -> None:
-    import doctest
-
-    function = getattr(hookspecs, hook)
-    (test,) = doctest.DocTestFinder().find(function, hook, globs={"__file__": __file__})
-    assert test.examples
-    runner = doctest.DocTestRunner()
-    runner.run(test, clear_globs=False)
-    assert runner.summarize().failed == 0
-    assert list(test.globs[hook]())
 
 
 def test_no_metadata_is_read_where_there_is_no_plugin() -> None:
@@ -432,9 +601,3 @@ def test_a_new_plugin_works_at_once(site: Site) -> None:
     assert again.returncode == 2
     assert "is there already and not empty" in again.stderr
     assert "cannot be the name of a recipe" in site.run("plugins", "new", "Zap Pm").stderr
-
-
-def test_the_page_names_every_hook() -> None:
-    page = (TESTS.parent / "docs" / "plugins.md").read_text("utf-8")
-    for hook in plugins.HOOKS:
-        assert f"`{hook}`" in page

@@ -11,7 +11,7 @@ import click
 import cleanroom
 from cleanroom import exits
 from cleanroom.commands import Command
-from cleanroom.plugins import Registry, say_problems
+from cleanroom.plugins import PluginFailed, Registry, say_problems
 from cleanroom.suggest import did_you_mean
 
 _VERBOSE = "cleanroom.verbose"  # keys in the context's meta
@@ -69,12 +69,18 @@ class _Cleanroom(Group):
             return exits.reader_gone()
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
+        except PluginFailed as error:
+            say_problems(verbose=bool(ctx.meta.get(_VERBOSE)))
+            raise click.ClickException(str(error)) from None
         except Exception as error:
             if ctx.meta.get(_VERBOSE):
                 import traceback
 
                 traceback.print_exc()
             message = exits.internal_error(error, verbose=bool(ctx.meta.get(_VERBOSE)))
+            name = ctx.invoked_subcommand or ""
+            if name in COMMANDS and not COMMANDS.owner(name).is_builtin:
+                message = f"the command {name} of {COMMANDS.owner(name).title} failed: {type(error).__name__}: {error}"
             raise click.ClickException(message) from error
         return code
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom.cli import is_verbose, verbose_option
+from cleanroom.cli import is_verbose, lookup, recipes_option, verbose_option
 from cleanroom.exits import FINDINGS
 from cleanroom.feeds import FEEDS
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading
     from cleanroom.images.causes import Source, Tied
     from cleanroom.images.limits import Limits
+    from cleanroom.library import Library
 
 _WIDTH = 120  # of the lines, where there is no terminal
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
@@ -48,6 +49,7 @@ _BESIDE = ("text", "json", "html", "markdown")  # formats that can show two imag
     help="Exit 1 when caches weigh more: 20MB, or a share of the image: 5%. With --base, its layers do not count.",
 )
 @click.option("--trust", is_flag=True, help="Read the image however large it is, or becomes.")
+@recipes_option
 @verbose_option
 def command(
     image: str,
@@ -79,10 +81,11 @@ def command(
         )
     if dockerfile is None and (target or context):
         raise click.UsageError("--target and --context go with --dockerfile")
+    library = lookup.library()
     try:
-        source = None if dockerfile is None else _source(dockerfile, target, context)
-        reading = _read(image, platform, base, source, limits)
-        other = None if compare is None else _read(compare, platform, None, None, limits).audit
+        source = None if dockerfile is None else _source(dockerfile, target, context, library)
+        reading = _read(image, platform, base, source, limits, library)
+        other = None if compare is None else _read(compare, platform, None, None, limits, library).audit
     except ImageError as error:
         raise click.ClickException(str(error)) from None
     audit = reading.audit
@@ -162,7 +165,7 @@ def _limit(text: str) -> Callable[[int], float]:
     return lambda _: number * _UNITS[(match[3] or "").lower()]
 
 
-def _source(dockerfile: str, target: str | None, context: str | None) -> Source:
+def _source(dockerfile: str, target: str | None, context: str | None, library: Library) -> Source:
     from cleanroom import discover
     from cleanroom.checking import script_reader
     from cleanroom.images.causes import Source
@@ -173,10 +176,12 @@ def _source(dockerfile: str, target: str | None, context: str | None) -> Source:
     except discover.ReadError as error:
         raise ImageError(f"{dockerfile}: {error}") from None
     folder = context if context is not None else str(Path(dockerfile).parent)
-    return Source(dockerfile, text, target=target, read_file=script_reader(folder))
+    return Source(dockerfile, text, target=target, read_file=script_reader(folder), library=library)
 
 
-def _read(image: str, platform: str, base: str | None, source: Source | None, limits: Limits) -> Reading:
+def _read(
+    image: str, platform: str, base: str | None, source: Source | None, limits: Limits, library: Library
+) -> Reading:
     from cleanroom.images.audit import audit
     from cleanroom.images.limits import ImageError
     from cleanroom.images.sources import open_image
@@ -190,6 +195,7 @@ def _read(image: str, platform: str, base: str | None, source: Source | None, li
     with open_image(image, platform=platform, limits=limits) as found, _bar(found.layers) as progress:
         return audit(
             found,
+            library=library,
             base=diff_ids,
             base_name=base or "",
             base_layers=None if source is None else source.base_layers,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,15 +18,24 @@ if TYPE_CHECKING:
     from cleanroom.rules import Rule
 
 
-def library() -> Library:
-    """Return the library with the recipes that --recipes names, or else the settings in force here."""
-    from cleanroom.library import load_with
-    from cleanroom.load import RecipeError
+def folders() -> tuple[str, ...]:
+    """Return the folders of recipes that --recipes names, or else the settings in force here; whole paths."""
     from cleanroom.settings import SettingsError, recipes_for
 
     try:
-        return load_with(given_recipes() or recipes_for(""))
-    except (SettingsError, RecipeError) as error:
+        return tuple(map(os.path.abspath, given_recipes() or recipes_for("")))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+def library() -> Library:
+    """Return the library with these recipes."""
+    from cleanroom.library import load_with
+    from cleanroom.load import RecipeError
+
+    try:
+        return load_with(given_recipes() or folders())
+    except RecipeError as error:
         raise click.ClickException(str(error)) from None
 
 

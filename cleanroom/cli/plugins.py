@@ -70,14 +70,43 @@ def new(name: str, output: str | None) -> None:
     except UnfitName as error:
         raise click.UsageError(str(error)) from None
     folder = Path(output or f"cleanroom-{name}")
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise click.UsageError(f"{folder} is there already and not empty; name another folder with -o DIR")
-    for path, text in files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text, encoding="utf-8")
+    from cleanroom.discover import describe
+    from cleanroom.files import write_atomically
+
+    try:
+        for path, text in files.items():
+            file = folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(file, text)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {describe(error)}") from None
     click.echo(f"{folder}: {len(files)} files. Next:")
     click.echo(f"  pip install -e '{folder}[test]' && pytest {folder} && cleanroom show {name}")
     click.echo(
         f"  then say in {folder}/cleanroom_{name.replace('-', '_')}/recipes/{name}.yaml what {name} leaves where"
     )
+
+
+@command.command("hooks", short_help="Show what a plugin can add, with examples.")
+@click.argument("name", required=False)
+@click.option("--format", "form", type=click.Choice(("text", "markdown")), default="text", help="How to print it.")
+@verbose_option
+def hooks_command(name: str | None, form: str) -> None:
+    """List the functions that a plugin can have; of the one called NAME, show its example."""
+    from cleanroom.cli import hooks
+    from cleanroom.plugins import HOOKS
+    from cleanroom.suggest import did_you_mean
+
+    if form == "markdown":
+        click.echo(hooks.markdown(), nl=False)
+    elif name is None:
+        for hook in HOOKS:
+            click.echo(f"{hook}\n  {hooks.summary(hook)}")
+        click.echo("An example of each: cleanroom plugins hooks NAME")
+    else:
+        hook = name if name.startswith("cleanroom_") else f"cleanroom_{name}"
+        if hook not in HOOKS:
+            raise click.UsageError(f"no hook {name!r}{did_you_mean(hook, HOOKS)} (there are: {', '.join(HOOKS)})")
+        click.echo(hooks.text(hook))

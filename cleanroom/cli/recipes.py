@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cleanroom.cli import Group, verbose_option
+from cleanroom.cli.recipes_new import command as new
 from cleanroom.discover import describe
 from cleanroom.exits import FINDINGS, TROUBLE
 
@@ -21,7 +22,10 @@ paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATHâ
 
 @click.group(cls=Group)
 def command() -> None:
-    """Validate and format recipes, and check their links: what cleanroom knows about package managers."""
+    """Begin, validate and format recipes, and check their links: what cleanroom knows about package managers."""
+
+
+command.add_command(new)
 
 
 @command.command()
@@ -91,6 +95,7 @@ def _record_problems(recipe: Recipe) -> Iterator[object]:
 @verbose_option
 def fmt(paths: tuple[str, ...], check: bool) -> int:
     """Write recipe files in the one canonical form: field order, quotes, line breaks."""
+    from cleanroom.files import write_atomically
     from cleanroom.load import RecipeError, canonical
 
     differs = False
@@ -108,7 +113,12 @@ def fmt(paths: tuple[str, ...], check: bool) -> int:
         if check:
             click.echo(f"{file}: not in canonical form; run `cleanroom recipes fmt`")
         else:
-            Path(file).write_bytes(text.encode())
+            try:
+                write_atomically(Path(file), text)
+            except OSError as error:
+                click.echo(f"{file}: error: {describe(error)}", err=True)
+                troubled = True
+                continue
             click.echo(f"{file}: rewritten")
     if troubled:
         return TROUBLE

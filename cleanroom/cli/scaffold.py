@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping
 
 import cleanroom
-from cleanroom.load import RECIPES, canonical
+from cleanroom.load import RECIPES, RecipeError, canonical, validate_recipe
+from cleanroom.records import dataclass
 
 
 class UnfitName(ValueError):  # noqa: N818 - public name
@@ -20,50 +21,69 @@ def check_name(name: str) -> None:
         raise UnfitName(f"{name!r} cannot be the name of a recipe; take lower-case letters, digits and single dashes")
 
 
-def recipe(
-    name: str,
-    *,
-    summary: str = "",
-    homepage: str = "",
-    path: str = "",
-    verb: str = "install",
-    clean: str = "",
-) -> str:
-    """Return the text of a recipe in canonical form. Raises UnfitName."""
-    check_name(name)
-    path = path or f"~/.cache/{name}"
-    clean = clean or f"rm -rf {path}"
-    homepage = homepage or f"https://example.org/{name}"
-    words = {
-        "summary": summary or f"what {name} installs",
-        "homepage": homepage,
-        "path": path,
-        "verb": verb,
-        "clean": clean,
-    }
-    quoted = {key: json.dumps(value, ensure_ascii=False) for key, value in words.items()}
-    text = f"""# yaml-language-server: $schema=./recipe.schema.json
-id: {name}
-name: {name}
-summary: {quoted["summary"]}
-homepage: {quoted["homepage"]}
-programs:
-  - names: [{name}]
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a recipe needs at least; an empty field stands for something harmless until it is known."""
+
+    id: str
+    summary: str = ""
+    homepage: str = ""
+    path: str = ""  # the folder that is left behind
+    source: str = ""  # where that is said
+    executables: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ("install",)
+    clean: str = ""  # the command that empties the folder
+    prevent: str = ""  # an option that keeps it empty
+    replaces: str = ""
+
+    @property
+    def clean_command(self) -> str:
+        """The command that empties the folder."""
+        return self.clean or f"rm -rf {self.path or f'~/.cache/{self.id}'}"
+
+    def text(self) -> str:
+        """Return the recipe in canonical form. Raises RecipeError for what is no text of a recipe."""
+        homepage = self.homepage or f"https://example.org/{self.id}"
+        verbs = ", ".join(map(_quoted, self.verbs))
+        option = f"caches: [cache]\n  option: {_quoted(self.prevent)}\n"
+        preventions = f"preventions:\n- {option}" if self.prevent else ""
+        prevent = f"- kind: prevent\n  {option}  verbs: [{verbs}]\n" if self.prevent else ""
+        replaces = f"replaces: {_quoted(self.replaces)}\n" if self.replaces else ""
+        text = f"""# yaml-language-server: $schema=./recipe.schema.json
+id: {self.id}
+name: {self.id}
+summary: {_quoted(self.summary or f"what {self.id} installs")}
+homepage: {_quoted(homepage)}
+{replaces}programs:
+- names: [{", ".join(map(_quoted, self.executables or (self.id,)))}]
 caches:
-  - id: cache
-    what: downloaded packages
-    paths:
-      - path: {quoted["path"]}
-    filled_by:
-      - verbs: [{quoted["verb"]}]
-remedies:
-  - kind: clean
-    caches: [cache]
-    run: {quoted["clean"]}
+- id: cache
+  what: downloaded packages
+  paths:
+  - path: {_quoted(self.path or f"~/.cache/{self.id}")}
+  filled_by:
+  - verbs: [{verbs}]
+{preventions}remedies:
+{prevent}- kind: clean
+  caches: [cache]
+  run: {_quoted(self.clean_command)}
 sources:
-  - {quoted["homepage"]}
+- {_quoted(self.source or homepage)}
 """
-    return canonical(text, f"{name}.yaml")
+        return canonical(text, f"{self.id}.yaml")
+
+    def problem(self) -> str:
+        """Return what is wrong with it, "" when it is a valid recipe."""
+        try:
+            problems = validate_recipe(self.text(), f"{self.id}.yaml")
+        except RecipeError as error:
+            problems = list(error.problems)
+        return problems[0].message if problems else ""
+
+
+def _quoted(text: str) -> str:
+    """Return text as YAML; ``canonical`` takes the quotes away where there need be none."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def plugin(name: str) -> Mapping[str, str]:
@@ -104,7 +124,7 @@ def cleanroom_recipes():
     """Yield the folder of recipes."""
     yield Path(__file__).parent / "recipes"
 ''',
-        f"{package}/recipes/{name}.yaml": recipe(name),
+        f"{package}/recipes/{name}.yaml": Draft(name).text(),
         f"{package}/recipes/recipe.schema.json": (RECIPES / "recipe.schema.json").read_text("utf-8"),
         "tests/test_recipes.py": '''"""The cases in cases/: a Dockerfile each, and what cleanroom finds in it."""
 

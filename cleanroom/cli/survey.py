@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cleanroom.cli import Group, verbose_option
+from cleanroom.cli import Group, lookup, recipes_option, verbose_option
 from cleanroom.exits import TROUBLE
 
 if TYPE_CHECKING:
+    from cleanroom.survey.examine import Examined
     from cleanroom.survey.run import Crew, Totals
     from cleanroom.survey.sources import Source
 
@@ -59,6 +62,7 @@ def command() -> None:
 @click.option(
     "--scheduler", metavar="ADDRESS", help="Work on the Dask cluster whose scheduler listens there (tcp://…)."
 )
+@recipes_option
 @verbose_option
 def run(
     names: tuple[str, ...],
@@ -75,15 +79,15 @@ def run(
     sources, does only what is not done yet. Exits 0, or 2 when a source could not be read to its end.
     """
     _require_packages()
-    from cleanroom.library import load
+    from cleanroom.survey.examine import examine
     from cleanroom.survey.run import survey
     from cleanroom.survey.sources import SourceError, open_source
     from cleanroom.survey.store import Store, StoreError
 
     try:
         sources = [open_source(name, content=content, keys=keys, names=globs) for name in names]
-        with closing(Store(Path(output), load())) as store:
-            crew = _crew(jobs, scheduler)
+        with closing(Store(Path(output), lookup.library())) as store:
+            crew = _crew(jobs, scheduler, partial(examine, recipes=lookup.folders()))
             try:
                 totals = survey(sources, store, crew, _Progress(sources))
             except KeyboardInterrupt:
@@ -131,15 +135,15 @@ def _require_packages() -> None:
         )
 
 
-def _crew(jobs: int | None, scheduler: str | None) -> Crew:
+def _crew(jobs: int | None, scheduler: str | None, work: Callable[[Any], Examined]) -> Crew:
     from cleanroom.survey.run import cluster, local
 
     if scheduler is None:
-        return local(jobs or os.cpu_count() or 1)
+        return local(jobs or os.cpu_count() or 1, work)
     if jobs is not None:
         raise click.UsageError("--jobs and --scheduler exclude each other")
     try:
-        return cluster(scheduler)
+        return cluster(scheduler, work)
     except ImportError:
         raise click.ClickException("--scheduler needs Dask: pip install 'cleanroom-recipes[survey]'") from None
     except (OSError, ValueError) as error:

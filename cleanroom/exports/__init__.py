@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from cleanroom.library import Library
-from cleanroom.plugins import Registry, when_used
-from cleanroom.records import dataclass
+from cleanroom.plugins import FAULTS, Plugin, PluginFailed, Registry, blame_error, when_used
+from cleanroom.records import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,24 @@ _SUMMARIES = {
     "html": "the same as a site that works from a folder, with a search box",
 }
 
-EXPORTS: Registry[Export] = Registry("cleanroom_exports", Export)
+
+def _guarded(plugin: Plugin, export: Export) -> Export:
+    """Return an export of a plugin that says so where it fails."""
+
+    def render(library: Library) -> Mapping[str, str]:
+        try:
+            files = export.render(library)
+            if not all(isinstance(part, str) for pair in files.items() for part in pair):
+                raise TypeError("it returns no texts by their paths")
+        except FAULTS:
+            blame_error(plugin, f"the export {export.name} raises")
+            raise PluginFailed(f"the export {export.name} of {plugin.title} failed") from None
+        return files
+
+    return replace(export, render=render)
+
+
+EXPORTS: Registry[Export] = Registry("cleanroom_exports", Export, guard=_guarded)
 
 
 def built_in() -> Iterator[Export]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from cleanroom.findings import Checked
-from cleanroom.plugins import Registry, when_used
-from cleanroom.records import dataclass
+from cleanroom.plugins import FAULTS, Plugin, PluginFailed, Registry, blame_error, when_used
+from cleanroom.records import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +30,25 @@ _SUMMARIES = {
     "markdown": "a comment for a pull request",
 }
 
+
+def _guarded(plugin: Plugin, feed: Feed) -> Feed:
+    """Return a feed of a plugin that says so where it fails."""
+
+    def render(files: Iterable[Checked]) -> Iterator[str]:
+        try:
+            for piece in feed.render(files):
+                if not isinstance(piece, str):
+                    raise TypeError(f"it yields {type(piece).__name__}, not str")
+                yield piece
+        except FAULTS:
+            blame_error(plugin, f"the format {feed.name} raises")
+            raise PluginFailed(f"the format {feed.name} of {plugin.title} failed") from None
+
+    return replace(feed, render=render)
+
+
 # "text" is what people read, on a terminal in colour; it is no document.
-FEEDS: Registry[Feed] = Registry("cleanroom_reports", Feed, reserved=("text",))
+FEEDS: Registry[Feed] = Registry("cleanroom_reports", Feed, reserved=("text",), guard=_guarded)
 
 
 def built_in() -> Iterator[Feed]:

@@ -18,8 +18,8 @@ from cleanroom.images.files import ArchiveFiles, FolderFiles
 from cleanroom.images.image import Image, LayerSource
 from cleanroom.images.limits import DEFAULT, ImageError, Limits
 from cleanroom.images.tar import members
-from cleanroom.plugins import Registry
-from cleanroom.records import dataclass
+from cleanroom.plugins import FAULTS, Plugin, Registry, blame_error
+from cleanroom.records import dataclass, replace
 
 # Transports whose images lie in files, as skopeo has them: oci:FOLDER[:NAME], docker-archive:FILE[:NAME].
 _FILES = ("oci", "oci-archive", "docker-archive", "dir")
@@ -207,4 +207,22 @@ def built_in() -> Iterator[Source]:
     yield Source("stores", _saved)
 
 
-SOURCES: Registry[Source] = Registry("cleanroom_images", Source)
+def _guarded(plugin: Plugin, source: Source) -> Source:
+    """Return a source of a plugin that knows no image where it fails."""
+
+    def find(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image | None:
+        try:
+            found = source.find(stack, reference, platform, limits)
+            if not isinstance(found, Image | None):
+                raise TypeError(f"it returns {type(found).__name__}, not Image")
+        except ImageError:
+            raise
+        except FAULTS:
+            blame_error(plugin, f"the source of images {source.name} raises")
+            return None
+        return found
+
+    return replace(source, find=find)
+
+
+SOURCES: Registry[Source] = Registry("cleanroom_images", Source, guard=_guarded)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from cleanroom import dockerfile
-from cleanroom.dockerfile import Dockerfile
+from cleanroom.dockerfile import Dockerfile, DockerfileError
 from cleanroom.globs import matches
-from cleanroom.plugins import Registry
-from cleanroom.records import dataclass
+from cleanroom.plugins import FAULTS, Plugin, Registry, blame_error
+from cleanroom.records import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,26 @@ DOCKERFILE = Reader(
     ("*.dockerignore",),
 )
 
-READERS: Registry[Reader] = Registry("cleanroom_readers", Reader)
+
+def _guarded(plugin: Plugin, reader: Reader) -> Reader:
+    """Return a reader of a plugin that says so where it fails."""
+
+    def parse(text: str) -> Dockerfile:
+        try:
+            found = reader.parse(text)
+            if not isinstance(found, Dockerfile):
+                raise TypeError(f"it returns {type(found).__name__}, not Dockerfile")
+        except DockerfileError:
+            raise
+        except FAULTS:
+            blame_error(plugin, f"the reader {reader.name} raises")
+            raise DockerfileError(f"the reader {reader.name} of {plugin.title} failed", 1, 1) from None
+        return found
+
+    return replace(reader, parse=parse)
+
+
+READERS: Registry[Reader] = Registry("cleanroom_readers", Reader, guard=_guarded)
 
 
 def for_file(name: str) -> Reader | None:

@@ -13,7 +13,7 @@ from cleanroom.check import judged, read, with_fix
 from cleanroom.events import Clean, Remove
 from cleanroom.findings import Finding, Problem
 from cleanroom.ledger import Ledger, Outcome, empties
-from cleanroom.library import load
+from cleanroom.library import Library, load_with
 from cleanroom.records import dataclass
 
 FILES = pa.schema(
@@ -95,8 +95,12 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def examine(batch: pa.Table | pa.RecordBatch, column: str = "content") -> Examined:
-    """Follow the Dockerfiles in ``column`` (text or bytes; null counts as empty). Nothing is raised for any content."""
+def examine(batch: pa.Table | pa.RecordBatch, column: str = "content", recipes: tuple[str, ...] = ()) -> Examined:
+    """Follow the Dockerfiles in ``column`` (text or bytes; null counts as empty). Nothing is raised for any content.
+
+    ``recipes`` are folders of recipes to know besides; with bad ones, RecipeError is raised.
+    """
+    library = load_with(recipes)
     files: list[dict[str, object]] = []
     installs: list[dict[str, object]] = []
     findings: list[dict[str, object]] = []
@@ -105,7 +109,7 @@ def examine(batch: pa.Table | pa.RecordBatch, column: str = "content") -> Examin
         own_installs: list[dict[str, object]] = []
         own_findings: list[dict[str, object]] = []
         try:
-            files.append(_examine(data, own_installs, own_findings))
+            files.append(_examine(data, library, own_installs, own_findings))
         except Exception as error:  # the others are still worth knowing
             files.append(unread(data, "fault", f"{type(error).__name__}: {error}"))
             continue
@@ -130,12 +134,14 @@ def unread(data: bytes, state: str, problem: str, line: int | None = None) -> di
     }
 
 
-def _examine(data: bytes, installs: list[dict[str, object]], findings: list[dict[str, object]]) -> dict[str, object]:
+def _examine(
+    data: bytes, library: Library, installs: list[dict[str, object]], findings: list[dict[str, object]]
+) -> dict[str, object]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return unread(data, "not text", error.reason, data.count(b"\n", 0, error.start) + 1)
-    ledger = read(text, load(), None, None)
+    ledger = read(text, library, None, None)
     if isinstance(ledger, Problem):
         return unread(data, "not a Dockerfile", ledger.message, ledger.line)
     row = unread(data, "read", "")
