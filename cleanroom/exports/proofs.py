@@ -63,7 +63,8 @@ def _proof(recipe: Recipe, item: Proved) -> Iterator[str]:
     name = f" ({item.proof})" if proof.id else ""
     yield f"## {recipe.name}{name}\n"
     version = f"{cell(item.version)}, " if item.version else ""
-    yield f"{code(proof.install)} on {item.base}: {version}{item.engine}, {item.date}.\n"
+    install = code(proof.install).replace("\\|", "|")  # no cell
+    yield f"{install} on {item.base}: {version}{item.engine}, {item.date}.\n"
     yield f"| {' | '.join(_COLUMNS)} |"
     yield "|---|---|" + "---:|" * (len(_COLUMNS) - 2)
     without = item.without
