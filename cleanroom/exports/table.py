@@ -53,4 +53,6 @@ def _row(recipe: Recipe, library: Library) -> Iterator[str]:
     yield ", ".join(hazard.id for hazard in recipe.hazards) or "nothing known"
     yield ", ".join(recipe.peers) or "none"
     measured = [item for item in proved.by_remedy(recipe) if item is not None and item[0].verdict == "proved"]
-    yield f"{len(measured)} of {len(recipe.remedies)} ways" if measured else "not yet"
+    planned = ", ".join(dict.fromkeys(proof.base for proof in recipe.proof))
+    missing = f"not yet measured; planned on {planned}" if planned else "no: how to measure it is not written yet"
+    yield f"{len(measured)} of {len(recipe.remedies)} ways" if measured else cell(missing)
