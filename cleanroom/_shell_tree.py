@@ -13,6 +13,7 @@ from functools import lru_cache
 from importlib.machinery import ExtensionFileLoader, PathFinder
 
 from cleanroom.records import dataclass, field
+from cleanroom.regex import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class Masked:
 
 
 # What can be masked wherever it stands: inside quotes and comments a mask changes nothing.
-_ANYWHERE = re.compile(
+_ANYWHERE = regex(
     r"""
     (?= [^\x00-\x7f] | [$\[\\<>;\#\n\r\v\f] )            # what any of them begins with, to be quick
     (?:
@@ -97,7 +98,7 @@ def _mask(match: re.Match[str]) -> str:
 
 
 # With nothing behind it a continued line is one that ends.
-_LAST_CONTINUATION = re.compile(r"(?<!\\)\\(?=\r?\n\s*\Z)")
+_LAST_CONTINUATION = regex(r"(?<!\\)\\(?=\r?\n\s*\Z)")
 
 
 def mask(text: str, *, embedded: bool = False) -> Masked:
@@ -110,11 +111,11 @@ def mask(text: str, *, embedded: bool = False) -> Masked:
     return masked
 
 
-_SPECIAL = re.compile(r"[\\'\"`$()<\n#}]")
-_BACKTICKS = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
-ANSI_C = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
-_DELIMITER = re.compile(r"""[ \t]*((?:[^\s;&|()<>'"\\$`]|\\.|'[^'\n]*'|"[^"\n]*")+)""")
-_QUOTES = re.compile(r"""\\(.)|['"]""")
+_SPECIAL = regex(r"[\\'\"`$()<\n#}]")
+_BACKTICKS = regex(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
+ANSI_C = regex(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
+_DELIMITER = regex(r"""[ \t]*((?:[^\s;&|()<>'"\\$`]|\\.|'[^'\n]*'|"[^"\n]*")+)""")
+_QUOTES = regex(r"""\\(.)|['"]""")
 
 
 class _Scanner:

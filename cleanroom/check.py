@@ -13,6 +13,7 @@ from cleanroom.library import Library, load
 from cleanroom.plugins import FAULTS, Plugin, Registry, blame_error
 from cleanroom.readers import Reader
 from cleanroom.records import dataclass, replace
+from cleanroom.regex import regex
 from cleanroom.rules import Rule
 from cleanroom.rules import finding as finding_at
 from cleanroom.suggest import did_you_mean
@@ -142,7 +143,7 @@ def writable(remedies: Iterable[Advice], dockerfile: Dockerfile) -> Iterator[Adv
             yield replace(advice, text=text, run=dockerfile.run)
 
 
-_SELECTOR = re.compile(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")
+_SELECTOR = regex(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")
 
 
 def selects(selector: str, finding: Finding) -> bool:
@@ -177,12 +178,12 @@ class _Ignore:
     reason: str = ""
 
 
-_COMMENT = re.compile(
+_COMMENT = regex(
     r"""\s*(?P<tool>cleanroom|hadolint)\s*:?\s*(?P<all>global\s+)?(?P<what>ignore(?:-file)?)\s*=\s*
     (?P<selectors>[^\s,\#]+(?:\s*,\s*[^\s,\#]+)*)""",  # what follows is the reason
     re.VERBOSE,
 )
-_MEANT = re.compile(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)\b)", re.IGNORECASE)
+_MEANT = regex(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)\b)", re.IGNORECASE)
 
 
 def _ignores(dockerfile: Dockerfile, source: Source) -> Iterator[_Ignore]:

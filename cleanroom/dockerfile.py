@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
 from cleanroom.records import dataclass, field
+from cleanroom.regex import regex
 from cleanroom.text import MappedText, Span
 
 KEYWORDS = (
@@ -248,7 +249,7 @@ def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unkn
 # What Go's unicode.IsSpace takes for a blank; Python's own isspace takes some control characters too.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _LONGEST_LINE = 65_535  # bytes; BuildKit reads lines with Go's bufio.Scanner
-_DIRECTIVE = re.compile(rf"#[{_SPACE}]*([a-zA-Z][a-zA-Z0-9]*)[\t\f\r ]*=(.*)", re.DOTALL)
+_DIRECTIVE = regex(rf"#[{_SPACE}]*([a-zA-Z][a-zA-Z0-9]*)[\t\f\r ]*=(.*)", re.DOTALL)
 
 
 class _Lines:
@@ -338,8 +339,8 @@ def _error(text: str, offset: int, message: str) -> DockerfileError:
 
 # Instructions.
 
-_BLANKS = re.compile(r"[\t\v\f\r ]+")
-_KEYWORD = re.compile(r"([a-zA-Z]+)(?:[\t\v\f\r ]+|\Z)")
+_BLANKS = regex(r"[\t\v\f\r ]+")
+_KEYWORD = regex(r"([a-zA-Z]+)(?:[\t\v\f\r ]+|\Z)")
 _JSON_KEYWORDS = frozenset({"ADD", "CMD", "COPY", "ENTRYPOINT", "HEALTHCHECK", "RUN", "SHELL", "VOLUME"})
 _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
 
@@ -475,9 +476,9 @@ _FLAG_PART = "|".join(
         r'"(?P<double>[^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)',
     )
 )
-_FLAG = re.compile(rf"""(?P<word>(?:[^\t\v\f\r '"\\]+|{_FLAG_PART})+)[\t\v\f\r ]*""", re.DOTALL)
-_FLAG_PARTS = re.compile(_FLAG_PART, re.DOTALL)
-_BACKSLASHED = re.compile(r"\\(.)", re.DOTALL)
+_FLAG = regex(rf"""(?P<word>(?:[^\t\v\f\r '"\\]+|{_FLAG_PART})+)[\t\v\f\r ]*""", re.DOTALL)
+_FLAG_PARTS = regex(_FLAG_PART, re.DOTALL)
+_BACKSLASHED = regex(r"\\(.)", re.DOTALL)
 
 
 def _flags(joined: MappedText, position: int, end: int) -> tuple[tuple[Flag, ...], int]:
@@ -500,12 +501,12 @@ def _flags(joined: MappedText, position: int, end: int) -> tuple[tuple[Flag, ...
 # JSON arrays.
 
 _JSON_STRING = r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
-_JSON_STRINGS = re.compile(_JSON_STRING)
+_JSON_STRINGS = regex(_JSON_STRING)
 _JSON_BLANKS = r"[ \t\r\n]*"
-_JSON_ARRAY = re.compile(
+_JSON_ARRAY = regex(
     rf"\[{_JSON_BLANKS}(?:{_JSON_STRING}{_JSON_BLANKS}(?:,{_JSON_BLANKS}{_JSON_STRING}{_JSON_BLANKS})*)?\]\Z"
 )
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = regex("[\ud800-\udfff]")
 
 
 def _exec_form(text: str, keyword: str, arguments: MappedText) -> tuple[Argument, ...] | None:
@@ -549,8 +550,8 @@ def _refuse(constant: str) -> None:
 
 # Here-documents.
 
-_MARKED_WORD = re.compile(rf"(?:[^{_SPACE}<]+|<<-?[\t\r ]*|<)+")  # blanks may follow ``<<`` since BuildKit 0.22
-_MARKER = re.compile(rf"[0-9]*(<<(-?)[{_SPACE}]*([^<]+))\Z")
+_MARKED_WORD = regex(rf"(?:[^{_SPACE}<]+|<<-?[\t\r ]*|<)+")  # blanks may follow ``<<`` since BuildKit 0.22
+_MARKER = regex(rf"[0-9]*(<<(-?)[{_SPACE}]*([^<]+))\Z")
 
 
 def _heredocs(lines: _Lines, joined: MappedText, start: int) -> Iterator[Heredoc]:

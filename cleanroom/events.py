@@ -20,6 +20,7 @@ from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, escape, plain
 from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Payload, Program, Recipe, Use
 from cleanroom.records import dataclass, field, replace
+from cleanroom.regex import regex
 from cleanroom.text import MappedText, Span
 
 Guards = frozenset[tuple[str, bool]]
@@ -226,8 +227,8 @@ TESTS = frozenset(
         "expr",
     ]
 )
-_HOLDS_OPTIONS = re.compile(r"(?i)(?:^|_)(?:opt|option|arg|argument|flag|param)s?(?:_|$)")
-_ASKS = re.compile(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
+_HOLDS_OPTIONS = regex(r"(?i)(?:^|_)(?:opt|option|arg|argument|flag|param)s?(?:_|$)")
+_ASKS = regex(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"))
 # Options of wrappers whose value is the next word.
 _WRAPPERS: Mapping[str, tuple[str, ...]] = {

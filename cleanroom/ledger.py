@@ -17,6 +17,7 @@ from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, covers, escape, plain
 from cleanroom.recipe import Base
 from cleanroom.records import dataclass, field
+from cleanroom.regex import regex
 from cleanroom.text import MappedText, Source, Span
 
 MAX_COPIES = 2_000  # sources of all COPY and ADD of one Dockerfile: each may be a script, or tell of a manager
@@ -464,7 +465,7 @@ def runs_whenever(events: Iterable[Guards], fill: Guards) -> bool:
     return any(guards <= fill for guards in known)
 
 
-_HOME = re.compile(r"/home/[^/]+")
+_HOME = regex(r"/home/[^/]+")
 
 
 def empties(event: Event, fill: Fill) -> bool | None:

@@ -12,6 +12,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 
+from cleanroom.regex import regex
+
 UNKNOWN = "\x00"
 SPECIAL = "*?[]{},~\\"
 
@@ -28,7 +30,7 @@ def plain(pattern: str) -> str:
     return re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL) if "\\" in pattern else pattern
 
 
-_CLASSES = re.compile(r"(?:\[[^]]*\]){2,}\*?")
+_CLASSES = regex(r"(?:\[[^]]*\]){2,}\*?")
 
 
 def readable(path: str) -> str:

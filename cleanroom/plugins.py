@@ -16,6 +16,7 @@ from io import StringIO
 from time import perf_counter
 
 from cleanroom.records import dataclass, field
+from cleanroom.regex import regex
 from cleanroom.suggest import did_you_mean
 
 TYPE_CHECKING = False
@@ -416,8 +417,8 @@ def _identity(place: str) -> tuple[str, str]:
     return _normal(name), version
 
 
-_HEADER = re.compile(rf"^\s*\[\s*{GROUP}\s*\]", re.MULTILINE)
-_FIELD = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
+_HEADER = regex(rf"^\s*\[\s*{GROUP}\s*\]", re.MULTILINE)
+_FIELD = regex(r"^(Name|Version): *(\S+)", re.MULTILINE)
 
 
 def _normal(name: str) -> str:

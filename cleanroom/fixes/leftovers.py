@@ -16,6 +16,7 @@ from cleanroom.ledger import Ledger, Outcome, empties
 from cleanroom.paths import below
 from cleanroom.recipe import Remedy
 from cleanroom.records import replace
+from cleanroom.regex import regex
 from cleanroom.rules.leftovers import shipped
 from cleanroom.text import Edit, Span
 
@@ -162,10 +163,10 @@ def refilling(fill: Fill) -> str:
 
 # -- what later lines need -------------------------------------------------------------------------------------------
 
-_SOURCES = re.compile(r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture", re.IGNORECASE)
+_SOURCES = regex(r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture", re.IGNORECASE)
 # A package in a file may bring sources along.
-_INSTALLS_FILE = re.compile(r"\b(?:dpkg|gdebi)\b|\binstall\b(?:\\\r?\n|[^&|;\n])*?(?:\.deb\b|[$*])")
-_WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
+_INSTALLS_FILE = regex(r"\b(?:dpkg|gdebi)\b|\binstall\b(?:\\\r?\n|[^&|;\n])*?(?:\.deb\b|[$*])")
+_WHOLE = regex(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
 def may_change_sources(text: str) -> bool:
@@ -327,9 +328,7 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
 
 
 # What other linters, and this one, are told above an instruction: alone, it would be about the next one.
-_DIRECTIVE = re.compile(
-    r"\s*#\s*(?:hadolint|tally|cleanroom:|check=|nosemgrep|trivy:|checkov:|kics-scan)", re.IGNORECASE
-)
+_DIRECTIVE = regex(r"\s*#\s*(?:hadolint|tally|cleanroom:|check=|nosemgrep|trivy:|checkov:|kics-scan)", re.IGNORECASE)
 
 
 def without_instruction(site: Site) -> Edit:

@@ -9,6 +9,7 @@ from cleanroom.events import Clean, Fill, Need, Other, Remove
 from cleanroom.ledger import Layer, Ledger, Outcome, empties
 from cleanroom.paths import below
 from cleanroom.records import dataclass
+from cleanroom.regex import regex
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,7 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
 
 
 # Scripts that install nothing, by what they are for everywhere: autoconf's, and those that only set variables.
-_HARMLESS = re.compile(
-    r"the script (?:\S*/)?(?:configure|autogen\.sh|activate|os-release|\S*\.?bashrc|\.profile) could\b"
-)
+_HARMLESS = regex(r"the script (?:\S*/)?(?:configure|autogen\.sh|activate|os-release|\S*\.?bashrc|\.profile) could\b")
 
 
 def unseen(ledger: Ledger, layer: Layer) -> int | None:
@@ -92,7 +91,7 @@ def unseen(ledger: Ledger, layer: Layer) -> int | None:
     return None
 
 
-_OFFLINE = re.compile(
+_OFFLINE = regex(
     r"(?<![\w-])--(?:prefer-)?offline\b|--no-index\b|--no-network\b|--network=none\b|GOPROXY=[\"']?off\b"
     r"|\w*OFFLINE\w*[= ]|\bmvnw?\b[^&;|]*\s-\w*o\b|\bcargo\b[^&;|]*\s--frozen(?![\w-])",
     re.IGNORECASE,
@@ -130,7 +129,7 @@ def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
 
 
 # Verbs that do nothing but fill the cache, for a command that is to come.
-_FETCHERS = re.compile(r"fetch|download|prefetch|mod|get|dependency:.*|dependencies|resolve|restore|update-deps")
+_FETCHERS = regex(r"fetch|download|prefetch|mod|get|dependency:.*|dependencies|resolve|restore|update-deps")
 
 
 def fetches_for(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
@@ -161,7 +160,7 @@ def topped_up(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
 
 
 # Folders that hold much besides a cache: who copies them does not ask for the cache.
-_BROAD = re.compile(r"/|/(?:root|home|usr|var|opt|etc|srv|app|tmp)|/home/[^/]+|/usr/local|/usr/lib|/var/(?:lib|cache)")
+_BROAD = regex(r"/|/(?:root|home|usr|var|opt|etc|srv|app|tmp)|/home/[^/]+|/usr/local|/usr/lib|/var/(?:lib|cache)")
 
 
 def copier(ledger: Ledger, outcome: Outcome) -> int | None:

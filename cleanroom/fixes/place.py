@@ -8,6 +8,7 @@ from cleanroom import shell
 from cleanroom.events import Event, Fill, Need
 from cleanroom.fixes.script import Place, Script
 from cleanroom.ledger import Layer, Ledger
+from cleanroom.regex import regex
 
 
 class DeclinedError(Exception):
@@ -156,7 +157,7 @@ class Site:
         return ""
 
 
-_BROKEN_GAP = re.compile(r"[ \t]*(?:&&[ \t]*[\\`]\r?\n[ \t]*|[\\`]\r?\n[ \t]*&&[ \t]*)")
+_BROKEN_GAP = regex(r"[ \t]*(?:&&[ \t]*[\\`]\r?\n[ \t]*|[\\`]\r?\n[ \t]*&&[ \t]*)")
 
 
 def _started_with_e(argv: list[str]) -> bool:

@@ -13,6 +13,7 @@ from cleanroom.ledger import Outcome, empties
 from cleanroom.paths import UNKNOWN, below
 from cleanroom.recipe import Recipe, Remedy
 from cleanroom.records import dataclass
+from cleanroom.regex import regex
 from cleanroom.text import Edit, MappedText, Span
 
 
@@ -38,7 +39,7 @@ class Cleaning:
     why: str = ""  # not plain: right only if the author agrees
 
 
-_WORD = re.compile(r"[\w./~*:=@%+,-]+")
+_WORD = regex(r"[\w./~*:=@%+,-]+")
 _SYSTEM = frozenset(("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys"))
 _CORE = frozenset(
     ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "usr/local", "usr/share", "var/lib", "var/cache", "var/log")
@@ -264,7 +265,7 @@ def _check_operands(site: Site, operands: list[str]) -> None:
                 raise DeclinedError(f"a mount on {mount.target} is in the way")
 
 
-_PATH_CHANGES = re.compile(r"\bactivate\b|\bsource\s|(?:^|[\s;&(\"'])\.\s+\S|\bPATH=|\bnvm\b|\bpyenv\b|\bexport\s")
+_PATH_CHANGES = regex(r"\bactivate\b|\bsource\s|(?:^|[\s;&(\"'])\.\s+\S|\bPATH=|\bnvm\b|\bpyenv\b|\bexport\s")
 
 
 def _check_own(site: Site, fills: list[Fill]) -> None:
@@ -302,7 +303,7 @@ def _in_subshell(node: shell.Node, command: shell.Command) -> bool:
 
 # -- prevent by an option ----------------------------------------------------------------------------------------------
 
-_OPTION = re.compile(r"--?[A-Za-z][\w.:-]*(?:=[\w.:/,+-]+)?")
+_OPTION = regex(r"--?[A-Za-z][\w.:-]*(?:=[\w.:/,+-]+)?")
 
 
 def option(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
@@ -466,7 +467,7 @@ def before(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
 
 # -- mount -------------------------------------------------------------------------------------------------------------
 
-_SYNTAX = re.compile(r"docker/dockerfile(?:-upstream)?(?::(?P<version>[\w.-]+))?(?:@.*)?\Z")
+_SYNTAX = regex(r"docker/dockerfile(?:-upstream)?(?::(?P<version>[\w.-]+))?(?:@.*)?\Z")
 
 
 def knows_mounts(site: Site) -> bool:

@@ -18,6 +18,7 @@ from operator import itemgetter
 from cleanroom import shell
 from cleanroom.events import TESTS
 from cleanroom.records import dataclass
+from cleanroom.regex import regex
 from cleanroom.text import Edit, MappedText, Span
 
 
@@ -512,7 +513,7 @@ class Script:
         return Edit(Span(start, end), "")
 
 
-_USES_STATUS = re.compile(r"\$\?|\$\{\?|PIPESTATUS|\$_\b|\b(?:exit|return)\s*(?:$|[;&|)}\n#])")
+_USES_STATUS = regex(r"\$\?|\$\{\?|PIPESTATUS|\$_\b|\b(?:exit|return)\s*(?:$|[;&|)}\n#])")
 _GAPS = {
     "&&": re.compile(r"(?:\s|\\(?=\r?\n))*&&(?:\s|\\(?=\r?\n))*"),
     ";": re.compile(r"(?:\s|\\(?=\r?\n))*;?(?:\s|\\(?=\r?\n))*"),
