@@ -119,7 +119,7 @@ def test_processes_give_the_rows_that_one_gives(tmp_path: Path) -> None:
 def test_a_cluster_gives_the_rows_that_one_process_gives(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     run(tmp_path / "one", [many(350)])
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as machines:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines:
         run(tmp_path / "cluster", [many(350)], cluster(machines.scheduler_address))
     assert rows(tmp_path / "one") == rows(tmp_path / "cluster")
 
@@ -127,7 +127,7 @@ def test_a_cluster_gives_the_rows_that_one_process_gives(tmp_path: Path) -> None
 def test_a_worker_of_a_cluster_that_is_killed_loses_and_doubles_nothing(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
     run(tmp_path / "one", [many(1500)])
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as machines:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines:
         crew = cluster(machines.scheduler_address)
         killed: list[int] = []
 
@@ -161,7 +161,7 @@ def test_content_that_kills_workers_is_set_aside_and_tried_again(tmp_path: Path)
 
 def test_content_that_kills_workers_of_a_cluster_is_set_aside(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(2, threads_per_worker=1, dashboard_address=None) as machines:
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines:
         crew = cluster(machines.scheduler_address, die_on_deadly)
         _, new, aside = run(tmp_path / "out", [memory(LEFT, DEADLY, CLEAN)], crew)
     assert new == 2
@@ -173,7 +173,7 @@ def test_a_cluster_without_workers_is_no_reason_to_wait_for_ever(
 ) -> None:
     distributed = pytest.importorskip("distributed")
     monkeypatch.setattr("cleanroom.survey.run.PATIENCE", 1.0)
-    with distributed.LocalCluster(0, threads_per_worker=1, dashboard_address=None) as machines:
+    with distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as machines:
         crew = cluster(machines.scheduler_address)
         with pytest.raises(OSError, match="no workers any more"):
             run(tmp_path / "out", [memory(LEFT)], crew)
