@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
@@ -127,10 +128,31 @@ def cluster(address: str, work: Callable[[pa.Table], Examined] = examine) -> Cre
         lambda: client.get_executor(pure=False),
         shared=True,
         window=max(8, threads * 4),
-        work=work,
+        work=_WhenStarted(work),
         dismiss=lambda _: client.close(),
         alive=lambda: bool(client.scheduler_info()["workers"]),
     )
+
+
+_started = False
+
+
+@dataclass(frozen=True, slots=True)
+class _WhenStarted:
+    """Work that begins a second after its process does.
+
+    Dask's nanny gives up on a worker that dies before it has said that it started, and one content could so take the
+    cluster's workers one by one (``Nanny.instantiate`` in ``distributed/nanny.py``).
+    """
+
+    work: Callable[[pa.Table], Examined]
+
+    def __call__(self, table: pa.Table) -> Examined:
+        global _started
+        if not _started:
+            time.sleep(1)
+            _started = True
+        return self.work(table)
 
 
 def survey(
