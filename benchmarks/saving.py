@@ -69,11 +69,14 @@ def measure(variants: dict[str, str], engine: Engine) -> None:
         Path(f"{target}.tar").unlink()
         whole, packed = sum(size for size, _ in sizes), sum(size for _, size in sizes)
         first = first or (whole, packed)
-        shares = [
-            f"{100 * (before - after) / before:.1f} %" for before, after in zip(first, (whole, packed), strict=True)
-        ]
+        shares = [_percent(before, after) for before, after in zip(first, (whole, packed), strict=True)]
         print(f"| {name} | {whole:,} | {shares[0]} | {packed:,} | {shares[1]} |", flush=True)
         print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+
+
+def _percent(before: int, after: int) -> str:
+    saved = 100 * (before - after) / before
+    return f"{saved:.1f} %" if abs(saved) >= 0.05 or not saved else f"{saved:.3f} %"
 
 
 if __name__ == "__main__":

@@ -205,12 +205,15 @@ def stale(recipe: Recipe, record: Record) -> Iterator[str]:
 
 
 def with_sizes(recipe: Recipe, record: Record) -> Recipe:
-    """Return the recipe with the measured sizes as the typical ones, where what was installed is no sample."""
-    proofs = {proof_id(proof): proof for proof in recipe.proof}
+    """Return the recipe with the measured sizes as the typical ones, where what was installed is no sample.
+
+    Of several proofs, the first in the recipe counts.
+    """
+    measured = {item.proof: item for item in current(recipe, record).proofs}
     sizes: dict[str, Typical] = {}
-    for item in current(recipe, record).proofs:
-        proof = proofs[item.proof]
-        if proof.sample:
+    for proof in recipe.proof:
+        item = measured.get(proof_id(proof))
+        if proof.sample or item is None:
             continue
         for name, held in item.without.caches.items():
             if held.bytes and name not in sizes:

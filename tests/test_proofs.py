@@ -90,7 +90,7 @@ def test_what_is_built(recipe: Recipe) -> None:
         "brewer purge": f"FROM localhost/x\nRUN {install} && brewer purge\n",
         mount: f"FROM localhost/x\nRUN {mount},id=cleanroom-1-5-0 brewer setup && {install}\n",
         "hazard-1": f"FROM localhost/x\nRUN {install} && ( brewer clean || : )\n",
-        "hazard-2": f"FROM localhost/x\nRUN {install} && ! ( brewer wipe )\n",
+        "hazard-2": f"FROM localhost/x\nRUN {install} && ! {{ ( brewer wipe ) && printf 'cleanroom-%s\\n' passes; }}\n",
     }
 
 

@@ -20,7 +20,8 @@ from secrets import token_hex
 PLACES = ("/srv", "/var/tmp")
 PREFIX = "cleanroom-"
 TIME_LIMIT = 600.0  # seconds, of one command of the engine
-_BUSY = "device or resource busy"  # says the engine of its own folders, when another process looked at them
+# Of the engine, on a busy machine: its own folders are in use, or an image that it has just made is not found.
+_FLAWS = ("device or resource busy", "Trying to pull localhost/")
 _TRIES = 2  # then, before the last
 _TAIL = 25  # lines shown of a build that failed
 
@@ -104,7 +105,7 @@ class Engine:
             try:
                 return self.run(*arguments, str(context or self.folder / "empty"), limit=limit)
             except BuildError as error:
-                if _BUSY not in error.output:
+                if not any(flaw in error.output for flaw in _FLAWS):
                     raise
         return self.run(*arguments, str(context or self.folder / "empty"), limit=limit)
 

@@ -148,10 +148,20 @@ def builds(recipe: Recipe, proof: Proof, library: Library, base: Base, image: st
         hazard = hazards[trial.hazard]
         line = trial.install or proof.install
         if trial.run:
-            line = f"{line} && ! ( {trial.run} )" if hazard.effect == "fails" else f"{line} && ( {trial.run} || : )"
+            line = f"{line} && {_fails(trial.run)}" if hazard.effect == "fails" else f"{line} && ( {trial.run} || : )"
         elif hazard.effect == "fails":
-            line = f"! ( {line} )"
+            line = _fails(line)
         yield Build(image=f"hazard-{number}", dockerfile=f"{start}{_run(line)}\n", trial=trial, hazard=hazard)
+
+
+def _fails(command: str) -> str:
+    """Return a command that passes when ``command`` fails, and says so when that passes."""
+    return f"! {{ ( {command} ) && printf 'cleanroom-%s\\n' passes; }}"
+
+
+def passes(output: str) -> bool:
+    """Tell whether a command that should have failed has passed."""
+    return bool(re.search(r"(?m)(^|\s)cleanroom-passes$", output))
 
 
 def remedies(recipe: Recipe, proof: Proof, base: Base) -> list[Remedy]:

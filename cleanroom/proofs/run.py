@@ -292,7 +292,7 @@ class _Bench:
         try:
             self._engine.build(self._name(build), build.dockerfile)
         except BuildError as error:
-            why = "the command exits 0" if hazard.effect == "fails" else f"the build fails: {_reason(error)}"
+            why = "the command exits 0" if plan.passes(error.output) else f"the build fails: {_reason(error)}"
             return HazardProof(hazard=hazard.id, verdict=verdict.FAILED, reason=why, fingerprint=mark)
         left: Mapping[str, Held] = {}
         if hazard.effect != "fails":
