@@ -39,29 +39,35 @@ class Source:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self._starts = [0]
-        start = text.find("\n")
+        self._starts: list[int] = []  # found when they are first asked for
+
+    def _find(self) -> list[int]:
+        starts = [0]
+        start = self.text.find("\n")
         while start != -1:
-            self._starts.append(start + 1)
-            start = text.find("\n", start + 1)
+            starts.append(start + 1)
+            start = self.text.find("\n", start + 1)
+        self._starts = starts
+        return starts
 
     def position(self, offset: int) -> tuple[int, int]:
         """Return the 1-based line and column of ``offset``."""
-        line = bisect_right(self._starts, offset)
-        return line, offset - self._starts[line - 1] + 1
+        starts = self._starts or self._find()
+        line = bisect_right(starts, offset)
+        return line, offset - starts[line - 1] + 1
 
     def line(self, number: int) -> str:
         """Return the text of a 1-based line, without its line end."""
-        start = self._starts[number - 1]
-        end = self._starts[number] if number < len(self._starts) else len(self.text)
-        return self.text[start:end].rstrip("\r\n")
+        starts = self._starts or self._find()
+        end = starts[number] if number < len(starts) else len(self.text)
+        return self.text[starts[number - 1] : end].rstrip("\r\n")
 
     def line_start(self, number: int) -> int:
         """Return the offset of the first character of a 1-based line."""
-        return self._starts[number - 1]
+        return (self._starts or self._find())[number - 1]
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._starts or self._find())
 
 
 class MappedText:
