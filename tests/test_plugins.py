@@ -228,8 +228,11 @@ def test_a_plugin_that_prints_does_not_spoil_the_output(site: Site) -> None:
     site.add("loud", "print('hello')\n" + IMPL + "def cleanroom_recipes():\n    print('again')\n    return []")
     done = site.run("check", "-", "--format", "json")
     json.loads(done.stdout)
-    assert "hello" in done.stderr
-    assert "again" in done.stderr
+    for word in ("hello", "again"):
+        assert (
+            f"plugin cleanroom-loud 1.0 (loud = module_loud): prints to standard output, which is for answers: {word}\n"
+            in (done.stderr)
+        )
 
 
 def test_a_slow_plugin_is_named(site: Site) -> None:
@@ -243,6 +246,15 @@ def test_the_variable_says_which_are_loaded(variable: str, count: int, site: Sit
         site.recipe(name, RECIPE.format(id=f"zap{name}", executable=f"zap{name}", run="zap clean"))
     site.environment[plugins.VARIABLE] = variable
     assert site.run("list").stdout.count("[cleanroom-") == count
+
+
+def test_a_name_in_the_variable_that_no_plugin_has_is_said(site: Site) -> None:
+    site.recipe("zap", RECIPE.format(id="zap", executable="zap", run="zap clean"))
+    site.environment[plugins.VARIABLE] = "zop"
+    done = site.run("query", "apt")
+    assert (done.returncode, done.stdout) == (0, "rm -rf /var/lib/apt/lists/*\n")
+    assert done.stderr == "CLEANROOM_PLUGINS: no plugin 'zop' is installed; did you mean 'zap'?\n"
+    assert site.run("--strict-plugins", "query", "apt").returncode == 2
 
 
 def test_order_is_by_distribution_and_name(site: Site) -> None:
@@ -506,6 +518,7 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     texts = (site.folder / "box" / "cargo.yaml").read_text("utf-8")
     (site.folder / "box" / "cargo.yaml").unlink()
     site.recipe("cargo", texts)
+    shutil.copytree(RECIPES / "proofs", site.folder / "recipes_cargo" / "proofs")
     monkeypatch.chdir(work)
     monkeypatch.setenv(plugins.VARIABLE, "")
 

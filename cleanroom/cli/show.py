@@ -13,6 +13,7 @@ from cleanroom import proved
 from cleanroom.cli import lookup, recipes_option, verbose_option
 
 if TYPE_CHECKING:
+    from cleanroom.library import Library
     from cleanroom.proved import Proved, RemedyProof
     from cleanroom.recipe import Cache, CachePath, Hazard, Lean, Proof, Recipe, Remedy, Setting, Use
 
@@ -42,20 +43,22 @@ def command(manager: str, form: str) -> None:
         click.echo(json.dumps(plain(recipe), indent=1))
         return
     colour = wants_colour(sys.stdout)
-    for line in _page(recipe, library.provider(recipe.id)):
+    for line in _page(recipe, library):
         # Headings begin at the margin, all else is indented.
         is_heading = bool(line) and not line.startswith(" ")
         click.echo(click.style(line, bold=True) if colour and is_heading else line, color=colour)
 
 
-def _page(recipe: Recipe, provider: str) -> Iterator[str]:
+def _page(recipe: Recipe, library: Library) -> Iterator[str]:
     from cleanroom.exports.pages import executables
 
     yield f"{recipe.name}: {recipe.summary}"
     yield f"  {recipe.homepage}"
     yield f"  runs as {', '.join(executables(recipe))}"
-    if provider != "built-in":
-        instead = f", in the place of the recipe {recipe.replaces} that ships" if recipe.replaces else ""
+    if (provider := library.provider(recipe.id)) != "built-in":
+        replaced = library.replaced(recipe.id)
+        whose = "that ships" if replaced == "built-in" else f"of {replaced}"
+        instead = f", in the place of the recipe {recipe.replaces} {whose}" if replaced else ""
         yield f"  recipe of {provider}{instead}: {recipe.origin}"
     for sign in recipe.signs:
         told = [*sign.files, *([_use(sign.use)] if sign.use else [])]
