@@ -184,6 +184,8 @@ def provide(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None
         line = needs.unseen(ledger, outcome.layer)
         if line is not None and not plan.why:
             plan.why = f"what line {line} runs could not be seen, and may need {cache.what}"
+        if (other := needs.installer(ledger, outcome)) is not None and not plan.why:
+            plan.why = f"line {other[0]} runs {other[1]}, which may need {cache.what}"
         for wanting in needs.wanting(ledger, outcome):
             _refill(ledger, plan, outcome, wanting, remedy)
 

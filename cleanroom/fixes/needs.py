@@ -91,6 +91,26 @@ def unseen(ledger: Ledger, layer: Layer) -> int | None:
     return None
 
 
+# Programs that have apt install what they name, some of them without an update of their own: rosdep
+# (https://docs.ros.org/en/independent/api/rosdep/html/commands.html), devscripts, and those that manage machines.
+_BY_APT = regex(
+    r"(?<![\w./-])(?:rosdep\s+install|mk-build-deps|gdebi|tasksel|apt-fast|nala|ansible-playbook|puppet\s+apply"
+    r"|chef-client|salt-call)(?![\w./-])"
+)
+
+
+def installer(ledger: Ledger, outcome: Outcome) -> tuple[int, str] | None:
+    """Return the line of a later RUN that may install by way of the manager unseen, and the program that does."""
+    if outcome.fill.recipe.id != "apt" or not _BY_APT.search(ledger.dockerfile.text):
+        return None
+    for layers in followers(ledger, outcome.layer):
+        for other in layers:
+            span = other.instruction.span
+            if match := _BY_APT.search(ledger.dockerfile.text, span.start, span.end):
+                return ledger.source.position(match.start())[0], match[0].split()[0]
+    return None
+
+
 _OFFLINE = regex(
     r"(?<![\w-])--(?:prefer-)?offline\b|--no-index\b|--no-network\b|--network=none\b|GOPROXY=[\"']?off\b"
     r"|\w*OFFLINE\w*[= ]|\bmvnw?\b[^&;|]*\s-\w*o\b|\bcargo\b[^&;|]*\s--frozen(?![\w-])",
