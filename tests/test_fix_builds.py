@@ -80,7 +80,10 @@ def test_build(store: engine.Buildah, case: dict[str, Any]) -> None:
 
 
 def test_here_documents(store: engine.Buildah) -> None:
-    """By the Buildah of a newer Debian: one test, so that one process makes that."""
+    """By the Buildah of a newer Debian: one test, so that one process makes that.
+
+    Here-documents that begin with #! or are the input of a command need mounts that this way of building lacks.
+    """
     with engine.newer_buildah() as newer:
         store.push("base", f"oci:{newer.folder}/base")
         image = newer.run("pull", "--quiet", f"oci:{newer.inside(newer.folder)}/base").strip()
