@@ -298,11 +298,12 @@ def opened(engine: type[Engine], place: str = "", time_limit: float = TIME_LIMIT
     All of it is gone afterwards. Raises EngineError.
     """
     place = place or next((path for path in PLACES if os.access(path, os.W_OK)), tempfile.gettempdir())
-    sweep(place)
     try:
-        folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
-        lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        with _alone(place):
+            sweep(place)
+            folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=place))
+            lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
+            fcntl.flock(lock, fcntl.LOCK_EX)
         made = engine(folder, time_limit)
     except OSError as error:
         raise EngineError(f"{place}: no folder can be made there: {error.strerror}") from None
@@ -313,6 +314,17 @@ def opened(engine: type[Engine], place: str = "", time_limit: float = TIME_LIMIT
             made.close()
             remove(folder)
             os.close(lock)
+
+
+@contextlib.contextmanager
+def _alone(place: str) -> Iterator[None]:
+    """Keep other runs from looking at ``place`` meanwhile: a new folder must not be swept before it is locked."""
+    descriptor = os.open(place, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def sweep(place: str) -> None:
