@@ -31,6 +31,7 @@ MAX_EVENTS = 500  # of one RUN
 MAX_OPERANDS = 1_000  # of one rm or find; a * in one counts as one
 _LONGEST_SETTINGS = 1 << 16  # characters of a file of settings
 MAX_DEPTH = 20  # of functions, scripts and sh -c in each other
+_TOO_DEEP = f"scripts and functions that call each other more than {MAX_DEPTH} deep are not followed further"
 
 
 @dataclass(slots=True)
@@ -316,7 +317,10 @@ class Walker:
 
     def run(self, script: MappedText, guards: Guards = NO_GUARDS) -> None:
         """Walk a script. What cannot be read is unresolved."""
-        if self.depth > MAX_DEPTH or self.is_endless():
+        if self.is_endless():
+            return
+        if self.depth > MAX_DEPTH:
+            self.unresolved(self.fixed_span or script.span(0, len(script)), _TOO_DEEP)
             return
         try:
             tree = shell.parse(script)
@@ -624,7 +628,9 @@ class Walker:
                 self.variables.pop(word, None)
         elif program == "set" and words[:1] in (["-a"], ["+a"], ["-o", "allexport"]):
             self.exports_all = words[0] != "+a"
-        elif program in self.functions and self.depth < MAX_DEPTH:
+        elif program in self.functions and self.depth >= MAX_DEPTH:
+            self.unresolved(span, _TOO_DEEP)
+        elif program in self.functions:
             outer = self.positional
             self.positional = rest
             self.depth += 1
