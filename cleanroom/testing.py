@@ -13,7 +13,9 @@ A case has ``name``, ``dockerfile`` (the text; with ``reader``, of another kind 
 ``rule[manager.cache]@line``. It may have ``files`` (the build context: texts by path), ``target`` (a stage),
 ``select``, ``message`` (text that the first finding's message holds), ``advice`` (the texts of its remedies), ``bytes``
 (the typical bytes of each finding), ``unresolved`` (how many), ``fixed`` (the text that ``cleanroom fix`` makes of it),
-``recipe`` (the text of one more recipe). Findings of ``split-installs`` are left out unless the case names that rule.
+``reports`` (by format, what ``cleanroom check --format`` prints; the file is called Dockerfile, unless the case gives
+its ``path``), ``recipe`` (the text of one more recipe). Findings of ``split-installs`` are left out unless the case
+names that rule.
 
 This module is public: what is here stays as long as the major version does.
 """
@@ -28,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from cleanroom.check import check
-from cleanroom.findings import Finding
+from cleanroom.findings import Checked, Finding
 from cleanroom.library import Library
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ Case = Mapping[str, Any]
 
 _KEYS = {
     *("name", "dockerfile", "reader", "expect", "files", "target", "select", "message", "advice", "bytes"),
-    *("unresolved", "fixed", "recipe"),
+    *("unresolved", "fixed", "recipe", "reports", "path"),
 }
 
 
@@ -93,7 +95,8 @@ def check_case(case: Case, library: Library | None = None) -> None:
     if "message" in case:
         assert case["message"] in found[0].message, found[0].message
     if "advice" in case:
-        assert [advice.text for advice in found[0].remedies] == case["advice"]
+        advice = [remedy.text for remedy in found[0].remedies]
+        assert advice == case["advice"], f"advice {advice}, expected {case['advice']}"
     if "bytes" in case:
         assert [finding.typical_bytes for finding in found] == case["bytes"]
     if "unresolved" in case:
@@ -101,7 +104,20 @@ def check_case(case: Case, library: Library | None = None) -> None:
     if "fixed" in case:
         from cleanroom.fix import fix
 
-        assert fix(case["dockerfile"], **options).text == case["fixed"]
+        _assert_text("fixed", fix(case["dockerfile"], **options).text, case["fixed"])
+    for name, text in case.get("reports", {}).items():
+        from cleanroom.feeds import FEEDS
+
+        checked = Checked(case.get("path", "Dockerfile"), case["dockerfile"], report)
+        _assert_text(name, "".join(FEEDS[name].render([checked])), text)
+
+
+def _assert_text(what: str, found: str, expected: str) -> None:
+    """Assert that two texts are equal; the message shows in which lines they are not."""
+    from difflib import unified_diff
+
+    lines = unified_diff(expected.splitlines(), found.splitlines(), f"{what}, expected", f"{what}, found", lineterm="")
+    assert found == expected, "\n".join(lines) or f"{what}: they differ in how lines end"
 
 
 def label(finding: Finding) -> str:

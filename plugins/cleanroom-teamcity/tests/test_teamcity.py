@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from cleanroom_teamcity import _escaped, render
@@ -13,10 +14,16 @@ from teamcity.messages import escape_value
 import cleanroom
 from cleanroom.feeds import FEEDS
 from cleanroom.findings import Checked, Problem, Report
+from cleanroom.testing import cases, check_case
 
 MESSAGE = re.compile(r"##teamcity\[(\w+)((?: \w+='(?:[^'|\n\r\[\]]|\|(?:0x[0-9A-F]{4}|['|nr\[\]]))*')*)\]\n")
 ATTRIBUTE = re.compile(r" (\w+)='((?:[^'|]|\|.)*)'")
 PLAIN = {"n": "\n", "r": "\r"}
+
+
+@pytest.mark.parametrize("case", cases(Path(__file__).parent / "cases"))
+def test_case(case):
+    check_case(case)
 
 
 def unescaped(text):
