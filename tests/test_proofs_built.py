@@ -217,15 +217,21 @@ def test_a_build_that_hangs_is_ended(tiny: Path, recipes: Path, place: Path) -> 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_leaves_nothing(tiny: Path, recipes: Path, place: Path, number: int) -> None:
+    # A shell starts what it puts into the background with SIGINT ignored, and that is inherited: by these tests too.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
         command(tiny, recipes, place, install="brewer add hello && brewer hang"),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-    wait_for(lambda: hanging(place))
-    process.send_signal(number)
-    said = process.communicate(timeout=120)[1]
+    signal.signal(signal.SIGINT, before)
+    try:
+        wait_for(lambda: hanging(place))
+        process.send_signal(number)
+        said = process.communicate(timeout=120)[1]
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Interrupted." in said
     assert not hanging(place)
