@@ -113,7 +113,8 @@ def test_operands_without_end_are_not_known() -> None:
 def test_words_and_copies_without_end_are_bounded() -> None:
     report = check(f"{FROM}RUN {'eval ' * 10_000}apt-get update\nCOPY {'a ' * 3_000}/x/\nCOPY b c /x/\n")
     assert [(item.line, item.reason) for item in report.unresolved] == [
-        (3, "the file copies more than can be followed from here on")
+        (2, "scripts and functions that call each other more than 20 deep are not followed further"),
+        (3, "the file copies more than can be followed from here on"),
     ]
 
 
