@@ -137,10 +137,11 @@ class Engine:
                 code = process.wait(limit)
             except subprocess.TimeoutExpired:
                 _end(process)
+                said = _read(output.name)
                 raise BuildError(
                     f"{shown} took longer than {limit:.0f} seconds and was ended; --time-limit allows more\n"
-                    + _tail(output.name),
-                    _read(output.name),
+                    + _tail(said),
+                    said,
                 ) from None
             except BaseException:  # interrupted
                 _end(process)
@@ -152,36 +153,47 @@ class Engine:
                 raise EngineError(
                     f"no room is left below {self.folder.parent}; --folder names another place\n{said[-300:]}"
                 )
-            tail = "\n".join(said.splitlines()[-_TAIL:])
-            raise BuildError(f"{shown} exited {code}\n{tail}", said)
+            raise BuildError(f"{shown} exited {code}\n{_tail(said)}", said)
         return said
 
 
-class Buildah(Engine):
-    """Buildah with a store below the folder. Chroot isolation works also where cgroups and namespaces are not ours."""
+class _WithStore(Engine):
+    """What Buildah and Podman have in common, which share their code: a store below the folder.
 
-    program = "buildah"
+    Chroot isolation works also where cgroups and namespaces are not ours; the OCI format would pass over SHELL.
+    """
+
+    command = ""  # that builds
 
     def options(self) -> Sequence[str]:
         """Return where the store is."""
         return ("--root", str(self.folder / "root"), "--runroot", str(self.folder / "run"))
 
     def build_command(self) -> Sequence[str]:
-        """Return the command: the OCI format would pass over SHELL."""
-        return ("bud", "--isolation", "chroot", "--format", "docker", "--layers", "--force-rm")
+        """Return the command and its options."""
+        return (self.command, "--isolation", "chroot", "--format", "docker", "--layers", "--force-rm")
+
+    def save(self, image: str, target: Path) -> str:
+        """Write an archive. Raises BuildError."""
+        reference = f"docker-archive:{target}.tar"
+        self.run("push", "--quiet", self.name(image), reference)
+        return reference
+
+    def forget(self, image: str) -> None:
+        """Remove an image and what only it needs."""
+        with contextlib.suppress(BuildError):
+            self.run("rmi", "--force", self.name(image))
+
+
+class Buildah(_WithStore):
+    """Buildah."""
+
+    program, command = "buildah", "bud"
 
     def load(self, image: str, reference: str) -> None:
         """Get an image from ``oci:FOLDER``, a registry … Raises BuildError."""
         said = self.run("pull", reference if ":" in reference.partition("/")[0] else f"docker://{reference}")
         self.run("tag", said.split()[-1], self.name(image))
-
-    def save(self, image: str, target: Path) -> str:
-        """Write an archive. Raises BuildError."""
-        return self._push(image, f"docker-archive:{target}.tar")
-
-    def _push(self, image: str, reference: str) -> str:
-        self.run("push", "--quiet", self.name(image), reference)
-        return reference
 
     def diff_ids(self, image: str) -> tuple[str, ...]:
         """Return the digests of an image's layers (hexadecimal), the lowest first."""
@@ -189,42 +201,20 @@ class Buildah(Engine):
         inspected = json.loads(said[said.index("{") :])  # a warning may stand above it
         return tuple(digest.removeprefix("sha256:") for digest in inspected["OCIv1"]["rootfs"]["diff_ids"])
 
-    def forget(self, image: str) -> None:
-        """Remove an image and what only it needs."""
-        with contextlib.suppress(BuildError):
-            self.run("rmi", "--force", self.name(image))
 
+class Podman(_WithStore):
+    """Podman."""
 
-class Podman(Engine):
-    """Podman with a store below the folder; it builds with Buildah's own code."""
-
-    program = "podman"
+    program, command = "podman", "build"
 
     def options(self) -> Sequence[str]:
-        """Return where the store is."""
-        return (
-            *("--root", str(self.folder / "root"), "--runroot", str(self.folder / "run")),
-            *("--cgroup-manager", "cgroupfs", "--events-backend", "none"),
-        )
-
-    def build_command(self) -> Sequence[str]:
-        """Return the command: the OCI format would pass over SHELL."""
-        return ("build", "--isolation", "chroot", "--format", "docker", "--layers", "--force-rm")
+        """Return where the store is, and what Podman would else ask of systemd."""
+        return (*super().options(), "--cgroup-manager", "cgroupfs", "--events-backend", "none")
 
     def load(self, image: str, reference: str) -> None:
         """Get an image from ``oci:FOLDER``, a registry … Raises BuildError."""
         said = self.run("pull", "--quiet", reference)
         self.run("tag", said.split()[-1], self.name(image))
-
-    def save(self, image: str, target: Path) -> str:
-        """Write an archive. Raises BuildError."""
-        self.run("push", "--quiet", self.name(image), f"docker-archive:{target}.tar")
-        return f"docker-archive:{target}.tar"
-
-    def forget(self, image: str) -> None:
-        """Remove an image and what only it needs."""
-        with contextlib.suppress(BuildError):
-            self.run("rmi", "--force", self.name(image))
 
 
 class Docker(Engine):
@@ -394,5 +384,5 @@ def _read(path: str) -> str:
     return Path(path).read_bytes().decode("utf-8", "replace")
 
 
-def _tail(path: str) -> str:
-    return "\n".join(_read(path).splitlines()[-_TAIL:])
+def _tail(said: str) -> str:
+    return "\n".join(said.splitlines()[-_TAIL:])

@@ -24,7 +24,7 @@ _TRUST = (
     *("SSL_CERT_FILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "PIP_CERT", "NODE_EXTRA_CA_CERTS", "CARGO_HTTP_CAINFO"),
     *("DENO_CERT", "GIT_SSL_CAINFO"),
 )
-WITHOUT, LATE, PREPARED = "without", "late", "prepared"
+WITHOUT, LATE = "without", "late"
 
 
 class PlanError(ValueError):

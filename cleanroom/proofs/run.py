@@ -173,6 +173,7 @@ class _Result:
     """An image that was measured."""
 
     measured: Measured
+    platform: str
     files: frozenset[str]
     caches: tuple[str, ...]  # the paths of the recipe's caches that hold files
 
@@ -214,7 +215,7 @@ class _Bench:
             base=proof.base,
             digest=f"sha256:{digest[-1]}",
             engine=self._workshop.version(),
-            platform=self._platform,
+            platform=without.platform,
             version=version,
             without=without.measured,
             late=late,
@@ -343,7 +344,6 @@ class _Bench:
             raise ProofError(f"the image cannot be measured: {error}") from None
         finally:
             _discard(target)
-        self._platform = reading.audit.platform
         return self._weigh(reading, compressed)
 
     def _compressed(self, digest: str, layer: LayerSource) -> int:
@@ -351,8 +351,6 @@ class _Bench:
         if digest not in self._sizes:
             self._sizes[digest] = gzipped(layer)[1]
         return self._sizes[digest]
-
-    _platform = ""
 
     def _weigh(self, reading: Reading, compressed: int) -> _Result:
         found = reading.audit
@@ -381,7 +379,7 @@ class _Bench:
             compressed=compressed,
             caches=MappingProxyType(dict(sorted(caches.items()))),
         )
-        return _Result(measured, verdict.files(reading.contents.tree), tuple(sorted(paths)))
+        return _Result(measured, found.platform, verdict.files(reading.contents.tree), tuple(sorted(paths)))
 
 
 def _discard(target: Path) -> None:
