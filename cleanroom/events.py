@@ -15,7 +15,7 @@ from types import MappingProxyType
 
 from cleanroom import shell
 from cleanroom.dockerfile import MAX_VALUE
-from cleanroom.facts import applies, home_of
+from cleanroom.facts import applies, at_home, home_of
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, escape, plain
 from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Payload, Program, Recipe, Use
@@ -1210,7 +1210,7 @@ def configure(library: Library, state: State, path: str, text: str, home: str) -
     def is_meant(file: str) -> bool:
         if file.startswith("./"):
             return fnmatchcase(name, file[2:])
-        return fnmatchcase(path, home + file[1:] if file.startswith("~") else file)
+        return fnmatchcase(path, at_home(file, home))
 
     for recipe in library.about(name):
         for prevention in recipe.preventions:

@@ -55,15 +55,21 @@ def home_of(user: str, base: Base) -> str:
     return f"/home/{user}" if re.fullmatch(r"[a-z_][\w.-]*", user) else "~"
 
 
+def at_home(path: str, home: str) -> str:
+    """Return a path of a recipe with ``home`` in the place of ``~`` at its beginning.
+
+    >>> at_home("~/.cache/pip", "/root")
+    '/root/.cache/pip'
+    """
+    return home + path[1:] if path.startswith("~") else path
+
+
 def remedy_text(remedy: Remedy, home: str, uid: str = "") -> str:
     """Return what a remedy has one write; a cache mount belongs to root unless ``uid`` is another user's number."""
     if remedy.kind == "mount":
         sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
         sharing += f",uid={uid}" if uid not in ("", "0") else ""
-        return " ".join(
-            f"--mount=type=cache,target={home + target[1:] if target.startswith('~') else target}{sharing}"
-            for target in remedy.targets
-        )
+        return " ".join(f"--mount=type=cache,target={at_home(target, home)}{sharing}" for target in remedy.targets)
     if remedy.option:
         return remedy.option
     if remedy.variable:

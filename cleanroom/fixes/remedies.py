@@ -7,6 +7,7 @@ import re
 from cleanroom import shell
 from cleanroom.dockerfile import assignments
 from cleanroom.events import Clean, Fill, Remove, Walker
+from cleanroom.facts import at_home
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.script import Place
 from cleanroom.ledger import Outcome, empties
@@ -260,7 +261,7 @@ def _check_operands(site: Site, operands: list[str]) -> None:
         raise DeclinedError("the script changes HOME")
     for mount in layer.mounts:
         for operand in operands:
-            path = (layer.home + operand[1:] if operand.startswith("~") else operand).removesuffix("/*")
+            path = at_home(operand, layer.home).removesuffix("/*")
             if below(mount.target, path) or below(path, mount.target):
                 raise DeclinedError(f"a mount on {mount.target} is in the way")
 
@@ -504,7 +505,7 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     fills = [outcome.fill for outcome in left if outcome.fill.cache.id in remedy.caches]
     flags: list[str] = []
     for target in remedy.targets:
-        place = layer.home + target[1:] if target.startswith("~") else target
+        place = at_home(target, layer.home)
         if not re.fullmatch(r"/[\w./@+-]+", place):
             raise DeclinedError("the home of the user in force is not known")
         if not any(below(path, place) for fill in fills for path in fill.paths):

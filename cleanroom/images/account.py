@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cleanroom.events import cache_paths
+from cleanroom.facts import at_home
 from cleanroom.images.contents import Contents
 from cleanroom.images.tree import Entry, Folder, Tree
 from cleanroom.library import Library
@@ -86,7 +87,7 @@ def places(
                             seen.add((recipe.id, cache.id, path))
                             yield Place(recipe, cache, path)
             for keep in recipe.keep:
-                kept = keep.path if not keep.path.startswith("~") else home + keep.path[1:]
+                kept = at_home(keep.path, home)
                 if not keep.folder and is_place(kept) and (recipe.id, "", pattern(kept)) not in seen:
                     seen.add((recipe.id, "", pattern(kept)))
                     yield Place(recipe, None, pattern(kept))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from cleanroom import dockerfile
 from cleanroom.events import Fill
-from cleanroom.facts import applies, home_of, remedy_text
+from cleanroom.facts import applies, at_home, home_of, remedy_text
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.remedies import insert_option
 from cleanroom.ledger import build
@@ -140,7 +140,7 @@ def builds(recipe: Recipe, proof: Proof, library: Library, base: Base, image: st
         except DeclinedError as error:
             yield Build(image=name, dockerfile="", remedy=remedy, text=text, problem=error.reason)
             continue
-        targets = tuple(_at_home(target, home) for target in remedy.targets)
+        targets = tuple(at_home(target, home) for target in remedy.targets)
         removed = tuple(word for word in remedy.before.split() if word.startswith("/"))
         yield Build(image=name, dockerfile=start + body, remedy=remedy, text=text, targets=targets, removed=removed)
     hazards = {hazard.id: hazard for hazard in recipe.hazards}
@@ -192,7 +192,7 @@ def written(remedy: Remedy) -> str:
 def _with_remedy(recipe: Recipe, proof: Proof, remedy: Remedy, library: Library, home: str, run: str) -> str:
     """Return the instructions of the install with a remedy. Raises DeclinedError."""
     if remedy.kind == "mount":
-        environment = [f"ENV {name}={_at_home(value, home)}" for name, value in remedy.environment.items()]
+        environment = [f"ENV {name}={at_home(value, home)}" for name, value in remedy.environment.items()]
         mounts = remedy_text(remedy, home, _uid(proof)).split()
         # A name of its own, so that it begins empty also in an engine whose cache mounts outlive the run.
         mounts = [f"{mount},id=cleanroom{run}-{number}" for number, mount in enumerate(mounts)]
@@ -209,10 +209,6 @@ def _with_remedy(recipe: Recipe, proof: Proof, remedy: Remedy, library: Library,
 
 def _uid(proof: Proof) -> str:
     return "1000" if proof.user else ""
-
-
-def _at_home(path: str, home: str) -> str:
-    return home + path[1:] if path.startswith("~") else path
 
 
 def with_option(recipe: Recipe, proof: Proof, remedy: Remedy, library: Library) -> str:

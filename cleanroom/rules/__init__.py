@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from cleanroom.events import Fill
-from cleanroom.facts import applies, by_sudo, remedy_text
+from cleanroom.facts import applies, at_home, by_sudo, remedy_text
 from cleanroom.findings import Advice, Finding
 from cleanroom.ledger import Layer, Ledger
 from cleanroom.paths import UNKNOWN, below, covers
@@ -43,13 +43,12 @@ def advice(fill: Fill, layer: Layer) -> Iterator[Advice]:
         uid = "0" if fill.sudo else layer.uid
         text = remedy_text(remedy, layer.home, uid)
         if remedy.kind == "mount" and path:
-            home = layer.home
-            targets = [home + target[1:] if target.startswith("~") else target for target in remedy.targets]
+            targets = [at_home(target, layer.home) for target in remedy.targets]
             if not any(below(path, target) or "$" in target for target in targets):
-                text = remedy_text(replace(remedy, targets=(_folder(path),)), home, uid)
+                text = remedy_text(replace(remedy, targets=(_folder(path),)), layer.home, uid)
         elif remedy.kind == "clean":
             if text.startswith("rm ") and "&&" not in text and path:
-                places = [layer.home + word[1:] if word.startswith("~") else word for word in text.split()[1:]]
+                places = [at_home(word, layer.home) for word in text.split()[1:]]
                 if not any(covers(place, path) or "$" in place for place in places):
                     text = f"rm -rf {path}"
             if fill.sudo:
