@@ -119,18 +119,24 @@ def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool
     from cleanroom.fixes import propose
 
     fix = propose(ledger, finding, prefer=prefer, unsafe=unsafe)
-    name = f"this {ledger.dockerfile.run}"
     if isinstance(fix, str):
-        return replace(finding, no_fix=fix.replace("this RUN", name))
-    return replace(finding, fix=replace(fix, title=fix.title.replace("this RUN", name)))
+        return replace(finding, no_fix=_told(fix, ledger.dockerfile))
+    if ledger.dockerfile.run != "RUN":
+        fix = replace(fix, title=_told(fix.title, ledger.dockerfile))
+    return replace(finding, fix=fix)
 
 
 def _worded(finding: Finding, dockerfile: Dockerfile) -> Finding:
     """Return a finding in the words of the file."""
     if dockerfile.run == "RUN":
         return finding
-    message = finding.message.replace("this RUN", f"this {dockerfile.run}")
+    message = _told(finding.message, dockerfile)
     return replace(finding, remedies=tuple(writable(finding.remedies, dockerfile)), message=message)
+
+
+def _told(words: str, dockerfile: Dockerfile) -> str:
+    """Return what is said of a RUN as it is said of what the file has in its place."""
+    return words.replace("this RUN", f"this {dockerfile.run}")
 
 
 def writable(remedies: Iterable[Advice], dockerfile: Dockerfile) -> Iterator[Advice]:

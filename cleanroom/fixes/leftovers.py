@@ -205,14 +205,10 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
         raise DeclinedError(f"{reason}, when another image is built")
     start, end = outcome.fill.span.end, need.span.start
     between = ledger.dockerfile.text[start:end]
-    if (
-        _SOURCES.search(between)
-        or (".deb" in between and _INSTALLS_FILE.search(between))
-        or any(
-            _WHOLE.match(ledger.dockerfile.text[item.span.start : item.span.end])
-            for item in ledger.stages[outcome.layer.stage].stage.instructions
-            if start < item.span.start < end
-        )
+    if may_change_sources(between) or any(
+        _WHOLE.match(ledger.dockerfile.text[item.span.start : item.span.end])
+        for item in ledger.stages[outcome.layer.stage].stage.instructions
+        if start < item.span.start < end
     ):
         raise DeclinedError(f"{reason}, and the sources of packages change in between")
     script = there.script()
