@@ -85,16 +85,22 @@ class _Cleanroom(Group):
         return code
 
 
-def ask_all_plugins() -> None:
-    """Ask every plugin for all that it adds, so that all problems show."""
+def registries() -> tuple[Registry[Any], ...]:
+    """Return what plugins add to, but for the recipes."""
     from cleanroom.check import RULES
     from cleanroom.exports import EXPORTS
     from cleanroom.feeds import FEEDS
     from cleanroom.images.sources import SOURCES
-    from cleanroom.library import load
     from cleanroom.readers import READERS
 
-    for registry in (RULES, READERS, FEEDS, EXPORTS, SOURCES, COMMANDS):
+    return RULES, READERS, FEEDS, EXPORTS, SOURCES, COMMANDS
+
+
+def ask_all_plugins() -> None:
+    """Ask every plugin for all that it adds, so that all problems show."""
+    from cleanroom.library import load
+
+    for registry in registries():
         len(registry)
     library = load()
     library.recipes()

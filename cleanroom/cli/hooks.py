@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from textwrap import indent
 
 from cleanroom import hookspecs
+from cleanroom.cli import registries
 from cleanroom.plugins import HOOKS
 from cleanroom.records import dataclass
 
@@ -80,13 +81,5 @@ def markdown() -> str:
 
 def _kinds(hook: str) -> list[type]:
     """Return the types of ours that a hook yields."""
-    from cleanroom.check import RULES
-    from cleanroom.cli import COMMANDS
-    from cleanroom.exports import EXPORTS
-    from cleanroom.feeds import FEEDS
-    from cleanroom.images.sources import SOURCES
-    from cleanroom.readers import READERS
-
-    registries = (RULES, READERS, FEEDS, EXPORTS, SOURCES, COMMANDS)
-    kinds = next((registry.kinds for registry in registries if registry.hook == hook), ())
+    kinds = next((registry.kinds for registry in registries() if registry.hook == hook), ())
     return [kind for kind in kinds if kind.__module__.startswith("cleanroom.")]
