@@ -138,10 +138,12 @@ def _render(done: list[Enriched], form: str) -> Iterator[str]:
 
 def _document(done: list[Enriched]) -> dict[str, object]:
     from cleanroom import __version__
-    from cleanroom.feeds.json import rows
+    from cleanroom.feeds.json import error_row, finding_row
+    from cleanroom.text import Source
 
-    def plain(one: Enriched, found: tuple[Finding, ...]) -> list[object]:
-        return [json.loads(row) for row in rows(one.path, one.text, Report(found)).findings]
+    def plain(one: Enriched, found: tuple[Finding, ...]) -> list[dict[str, object]]:
+        source = Source(one.text)
+        return [finding_row(one.path, source, finding) for finding in found]
 
     return {
         "schema": "cleanroom/enriched/1",
@@ -162,9 +164,7 @@ def _document(done: list[Enriched]) -> dict[str, object]:
             for item in one.judged
         ],
         "missed": [row for one in done for row in plain(one, one.missed)],
-        "errors": [
-            json.loads(row) for one in done for row in rows(one.path, one.text, Report(errors=one.report.errors)).errors
-        ],
+        "errors": [error_row(one.path, problem) for one in done for problem in one.report.errors],
     }
 
 

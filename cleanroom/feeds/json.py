@@ -26,9 +26,9 @@ def rows(file: str, text: str, report: Report) -> Rows:
     """Return the rows of one file."""
     source = Source(text)
     return Rows(
-        tuple(json.dumps(_finding(file, source, finding)) for finding in report.findings),
+        tuple(json.dumps(finding_row(file, source, finding)) for finding in report.findings),
         tuple(json.dumps({"file": file, "line": item.line, "reason": item.reason}) for item in report.unresolved),
-        tuple(json.dumps(_error(file, problem)) for problem in report.errors),
+        tuple(json.dumps(error_row(file, problem)) for problem in report.errors),
     )
 
 
@@ -56,7 +56,8 @@ def _list(items: list[str]) -> str:
     return "".join(f"{',' * (index > 0)}\n  {item}" for index, item in enumerate(items))
 
 
-def _finding(file: str, source: Source, finding: Finding) -> dict[str, object]:
+def finding_row(file: str, source: Source, finding: Finding) -> dict[str, object]:
+    """Return a finding as the document has it."""
     size = finding.typical_bytes
     return {
         "file": file,
@@ -91,5 +92,6 @@ def _fix(source: Source, fix: Fix) -> dict[str, object]:
     return {"safe": fix.safe, "title": fix.title, "edits": edits}
 
 
-def _error(file: str, problem: Problem) -> dict[str, object]:
+def error_row(file: str, problem: Problem) -> dict[str, object]:
+    """Return an error as the document has it."""
     return {"file": file, "line": problem.line, "column": problem.column, "message": problem.message}
