@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def write_atomically(file: Path, data: str | bytes, *, over: bytes | None = None
         with suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def write_into(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts by their paths in ``folder``, which is made where it is not there. Raises OSError."""
+    for path, text in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text)
 
 
 def _umask() -> int:

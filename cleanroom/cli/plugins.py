@@ -73,13 +73,10 @@ def new(name: str, output: str | None) -> None:
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise click.UsageError(f"{folder} is there already and not empty; name another folder with -o DIR")
     from cleanroom.discover import describe
-    from cleanroom.files import write_atomically
+    from cleanroom.files import write_into
 
     try:
-        for path, text in files.items():
-            file = folder / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, text)
+        write_into(folder, files)
     except OSError as error:
         raise click.ClickException(f"{error.filename}: {describe(error)}") from None
     click.echo(f"{folder}: {len(files)} files. Next:")

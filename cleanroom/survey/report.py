@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from cleanroom import proved
-from cleanroom.files import write_atomically
+from cleanroom.files import write_into
 from cleanroom.library import Library, load
 from cleanroom.records import dataclass
 from cleanroom.survey.store import TABLES
@@ -204,9 +204,7 @@ def write(folder: Path, output: Path) -> Sequence[Path]:
     answers = ask(folder)
     pages = {"report.html": as_html(answers), "report.md": as_markdown(answers)}
     try:
-        output.mkdir(parents=True, exist_ok=True)
-        for name, page in pages.items():
-            write_atomically(output / name, page.encode())
+        write_into(output, pages)
     except OSError as error:
         raise ReportError(f"{error.filename or output}: {(error.strerror or str(error)).lower()}") from None
     return [output / name for name in pages]
