@@ -23,7 +23,7 @@ from pygls.workspace import TextDocument
 
 import cleanroom
 from cleanroom.findings import Finding
-from cleanroom.text import Edit, Span
+from cleanroom.text import Edit, Source, Span
 from cleanroom_lsp.analysis import Analysis, analyse
 from cleanroom_lsp.completion import clean_ups
 from cleanroom_lsp.hover import hover
@@ -144,7 +144,7 @@ class Server(LanguageServer):
             positions.range(finding.span),
             finding.message,
             severity=_SEVERITIES[finding.severity],
-            code=code(finding),
+            code=finding.label,
             source=SOURCE,
             related_information=related or None,
         )
@@ -186,7 +186,7 @@ class Server(LanguageServer):
             )
         if finding.rule != "unused-ignore":
             yield types.CodeAction(
-                f"Ignore {code(finding)} here",
+                f"Ignore {finding.label} here",
                 kind=types.CodeActionKind.QuickFix,
                 diagnostics=[diagnostic],
                 edit=self._edit(uri, analysis, positions, [_ignore(analysis.text, finding)]),
@@ -200,12 +200,6 @@ class Server(LanguageServer):
             document = types.OptionalVersionedTextDocumentIdentifier(uri, analysis.version)
             return types.WorkspaceEdit(document_changes=[types.TextDocumentEdit(document, texts)])
         return types.WorkspaceEdit(changes={uri: texts})
-
-
-def code(finding: Finding) -> str:
-    """Return by what a finding is ignored and selected: ``left-behind[apt.lists]``."""
-    cache = f".{finding.cache}" if finding.cache else ""
-    return f"{finding.rule}[{finding.manager}{cache}]" if finding.manager else finding.rule
 
 
 def changes(before: str, after: str) -> Iterator[Edit]:
@@ -232,12 +226,11 @@ def _title(text: str) -> str:
 
 def _ignore(text: str, finding: Finding) -> Edit:
     """Return the edit that puts an ignore comment above the instruction of a finding."""
-    lines = text.split("\n")
-    start = sum(len(line) + 1 for line in lines[: finding.instruction_line - 1])
-    line = lines[finding.instruction_line - 1]
+    source = Source(text)
+    start, line = source.line_start(finding.instruction_line), source.line(finding.instruction_line)
     indent = line[: len(line) - len(line.lstrip())]
-    feed = "\r\n" if line.endswith("\r") else "\n"
-    return Edit(Span(start, start), f"{indent}# cleanroom: ignore={code(finding)}{feed}")
+    feed = "\r\n" if text.startswith("\r\n", start + len(line)) else "\n"
+    return Edit(Span(start, start), f"{indent}# cleanroom: ignore={finding.label}{feed}")
 
 
 def create() -> Server:
