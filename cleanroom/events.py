@@ -1076,9 +1076,8 @@ class Walker:
                 for name, value in values.items()
             ):
                 continue
-            if any(file in self.state.base.files for file in lean.files):
-                continue
-            if (recipe.id, lean.id) not in self.state.lean:
+            by_base = lean.id in self.state.base.lean.get(recipe.id, ())
+            if not by_base and (recipe.id, lean.id) not in self.state.lean:
                 self.emit(Surplus(recipe, lean, span, guards, 0))
 
     def is_removed(self, path: str) -> bool:

@@ -156,6 +156,7 @@ class Library:
                 self._bases = tuple(base for supply in self._supplies for base in _bases_of(supply))
             names, tag = image_names(image)
             merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "uids": {}, "files": ()}
+            lean: dict[str, tuple[str, ...]] = {}
             for base in self._bases:
                 if not any(matches(name, glob) for name in names for glob in base.images):
                     continue
@@ -167,11 +168,14 @@ class Library:
                 merged["environment"] |= base.environment
                 merged["versions"] |= base.versions
                 merged["uids"] |= base.uids
+                for recipe_id, names_of_lean in base.lean.items():
+                    lean[recipe_id] = (*lean.get(recipe_id, ()), *names_of_lean)
                 if base.files or base.family:
                     merged["files"] = base.files or merged["files"]
             merged["environment"] = MappingProxyType(merged["environment"])
             merged["versions"] = MappingProxyType(merged["versions"])
             merged["uids"] = MappingProxyType(merged["uids"])
+            merged["lean"] = MappingProxyType(lean)
             if len(self._base_cache) >= _BASES:  # a survey meets images without end
                 self._base_cache.clear()
             self._base_cache[image] = Base(**merged)

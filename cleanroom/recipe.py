@@ -350,5 +350,6 @@ class Base:
     uids: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # user -> its number
     environment: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     files: tuple[str, ...] = ()  # files that recipes ask about (``kept_out_by_file``)
+    lean: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # recipe id -> lean ids it turns on
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # recipe id -> version
     sources: tuple[str, ...] = ()

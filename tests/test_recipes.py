@@ -79,6 +79,8 @@ def test_bases() -> None:
     known = {path.stem for path in FILES}
     for base in load.parse_bases(BASES.read_bytes(), BASES.name):
         assert base.versions.keys() <= known, base.images
+        for recipe_id, lean in base.lean.items():
+            assert set(lean) <= {item.id for item in library().find(recipe_id).lean}, base.images
 
 
 def test_documentation_shows_a_valid_recipe() -> None:

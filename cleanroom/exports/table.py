@@ -20,10 +20,12 @@ Written by `cleanroom export table -o docs`; `cleanroom show MANAGER` has the wh
 - *clean*, *prevent*, *mount*: every way, best first, as written on the manager's official image for its default user;
   or why there is none. Where several stand for different versions or images, `show` says which is for what.
 - *goes wrong*: the hazards, by name.
+- *can leave out*: what it installs that nothing at run time needs, for the rule `not-lean`, with what that saved once;
+  without a size where none was measured or published. *nothing known*: all it installs is what was asked for.
 - *other linters*: those with a rule for it; *none* of the fourteen that were looked at has one otherwise.
 - *proof*: how many of the ways were measured with the real manager in a real build; [figures](proved.md).
 """
-_COLUMNS = ("manager", "leaves", "clean", "prevent", "mount", "goes wrong", "other linters", "proof")
+_COLUMNS = ("manager", "leaves", "clean", "prevent", "mount", "goes wrong", "can leave out", "other linters", "proof")
 
 
 def render(library: Library) -> Mapping[str, str]:
@@ -51,6 +53,10 @@ def _row(recipe: Recipe, library: Library) -> Iterator[str]:
         texts = dict.fromkeys(way.text for way in found if way.kind == kind)
         yield "<br>".join(map(code, texts)) or f"no: {cell(recipe.without.get(kind, 'none is known'))}"
     yield ", ".join(hazard.id for hazard in recipe.hazards) or "nothing known"
+    yield (
+        ", ".join(lean.id + (f" {size(lean.typical.bytes)}" if lean.typical else "") for lean in recipe.lean)
+        or "nothing known"
+    )
     yield ", ".join(recipe.peers) or "none"
     measured = [item for item in proved.by_remedy(recipe) if item is not None and item[0].verdict == "proved"]
     planned = ", ".join(dict.fromkeys(proof.base for proof in recipe.proof))
