@@ -17,7 +17,7 @@ from cleanroom import shell
 from cleanroom.dockerfile import MAX_VALUE
 from cleanroom.facts import applies, at_home, home_of
 from cleanroom.library import Library
-from cleanroom.paths import UNKNOWN, absolute, below, braces, escape, plain
+from cleanroom.paths import ANYWHERE, UNKNOWN, absolute, below, braces, escape, plain
 from cleanroom.recipe import Base, Cache, Cleanup, Hazard, Lean, Payload, Program, Recipe, Use
 from cleanroom.records import dataclass, field, replace
 from cleanroom.regex import regex
@@ -132,7 +132,18 @@ class Surplus:
     nested: bool = False
 
 
-Event = Fill | Clean | Remove | Other | Made | Need | Surplus
+@dataclass(slots=True)
+class Taken:
+    """``cp``, ``mv`` or ``install``: what it takes elsewhere, as patterns."""
+
+    patterns: tuple[str, ...]
+    span: Span
+    order: int
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+Event = Fill | Clean | Remove | Other | Made | Need | Surplus | Taken
 
 
 @dataclass(slots=True)
@@ -648,6 +659,9 @@ class Walker:
             self.remove(rest, span, guards)
         elif program == "find":
             self.find([argv[0], *rest], span, guards)
+        elif program in ("cp", "mv", "install"):
+            taken = _few(self.resolve(word) for word in rest if not word.startswith("-"))
+            self.emit(Taken(taken, span, 0))
         elif program == "scl" and words[:1] == ["enable"] and len(words) > 2:  # collections, and a command as text
             self.nested_text(node, None, words[-1], span, guards, rest[-1])
         elif program == "runuser" and words[:1] == ["-u"] and len(words) > 2:
@@ -868,6 +882,7 @@ class Walker:
                 lambda pair: not pair[1].startswith(("-", "(", "!")), zip(argv[1:], words[1:], strict=True)
             )
         )
+        folders = True
         conditions = set(words) & {
             "-name",
             "-iname",
@@ -881,12 +896,15 @@ class Walker:
         }
         if conditions:
             names = [words[i + 1] for i in range(len(words) - 1) if words[i] in ("-name", "-iname")]
-            if names == ["*"] and conditions == {"-name"}:
-                pass
-            else:
-                starts = _few(f"{start.rstrip('/')}/{name}" for start in starts for name in names)
+            if not names and conditions & {"-path", "-regex"}:
+                starts = _few(f"{start.rstrip('/')}/{UNKNOWN}" for start in starts)
+            elif names != ["*"] or conditions != {"-name"}:
+                at_any_depth = not {"-maxdepth", "-prune", "-not", "!"} & set(words)
+                between = f"/{ANYWHERE}/" if at_any_depth else "/"
+                starts = _few(f"{start.rstrip('/')}{between}{name}" for start in starts for name in names)
+                folders = words[words.index("-type") + 1 :][:1] != ["f"] if "-type" in words else True
         if starts:
-            self.emit(Remove(starts, True, span, guards, 0))
+            self.emit(Remove(starts, folders, span, guards, 0))
 
     def emit(self, event: Event) -> None:
         """Add an event behind those there are."""

@@ -1,7 +1,7 @@
 """Paths and patterns as the shell has them, and whether removing one empties another.
 
 A *pattern* is a word after expansion in which characters that were quoted are escaped with a backslash, so that
-``"*"`` is not a glob. UNKNOWN stands for text that cannot be known.
+``"*"`` is not a glob. UNKNOWN stands for text that cannot be known; ``A/ANYWHERE/B`` is all that is called B below A.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from itertools import pairwise
 from cleanroom.regex import regex
 
 UNKNOWN = "\x00"
+ANYWHERE = "\x01"
 SPECIAL = "*?[]{},~\\"
 
 
@@ -92,6 +93,9 @@ def covers(removed: str, path: str) -> bool | None:
     ``/a``, ``/a/b`` and ``/a/b/*`` empty ``/a/b``; ``/a/b/c`` does not. ``path`` may itself hold globs: a last part
     such as ``*.bin`` means files of a folder, one before it a folder of which there is one, such as that of a version.
     """
+    start, anywhere, name = removed.partition(f"/{ANYWHERE}/")
+    if anywhere:
+        return _takes_below(start or "/", name, path)
     removals = [part for part in removed.split("/") if part]
     parts = [part for part in path.split("/") if part]
     if not removals:
@@ -118,6 +122,21 @@ def covers(removed: str, path: str) -> bool | None:
         # *.* or *_*: most of what is there, perhaps all
         return None if "*" in re.sub(r"\\.", "", last) else False
     return False
+
+
+def _takes_below(start: str, name: str, path: str) -> bool | None:
+    """Tell whether removing what is called ``name`` anywhere below ``start`` empties ``path``; None when it may."""
+    depth = sum(1 for part in start.split("/") if part)
+    parts = [part for part in path.split("/") if part]
+    if len(parts) < depth:
+        return False
+    if not (holds := covers(start, "/" + "/".join(parts[:depth]))):
+        return holds
+    if UNKNOWN in name:
+        return None
+    if any(covers(f"/{name}", f"/{part}") for part in parts[depth:]):
+        return True
+    return None if len(parts) == depth and any(character in name for character in "*?[") else False
 
 
 def below(path: str, folder: str) -> bool:

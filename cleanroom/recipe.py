@@ -228,6 +228,7 @@ class Keep:
     path: str
     why: str
     folder: bool = False
+    by_name: bool = False  # only a removal that names it is a mistake: whoever removes a folder above it means to
     needed_by: tuple[str, ...] = ()  # verbs: it matters only when one of them runs later; empty: always
     source: str = ""
 

@@ -7,14 +7,14 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from cleanroom import shell
-from cleanroom.events import Clean, Fill, Remove
+from cleanroom.events import Clean, Fill, Remove, Taken
 from cleanroom.findings import Finding, Fix
 from cleanroom.fixes import leftovers, needs, remedies
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.remedies import Plan
 from cleanroom.fixes.script import Link, Place
 from cleanroom.ledger import Layer, Ledger, Mount
-from cleanroom.paths import below
+from cleanroom.paths import ANYWHERE, below
 from cleanroom.recipe import Hazard, Recipe
 from cleanroom.rules.leftovers import shipped
 from cleanroom.rules.over_cleaned import removes
@@ -264,14 +264,18 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
             for other in site.ledger.stages
             for layer in other.layers
             for item in layer.events
-            if not isinstance(item, Remove) and item.recipe.id == finding.manager
+            if not isinstance(item, (Remove, Taken)) and item.recipe.id == finding.manager
             for keep in item.recipe.keep
             if finding.paths == (keep.path,)
         ),
         None,
     )
-    if event is None or keep is None:
+    if event is None:
         raise DeclinedError("the command is not in this RUN")
+    if keep is None:
+        raise DeclinedError("what else in that folder may go is for the author to tell")
+    if any(f"/{ANYWHERE}/" in pattern for pattern in event.patterns):
+        raise DeclinedError("which folders find must leave out is for the author to write")
     words = _operands(_written(event), event)
     hit = [(word, pattern) for word, pattern in words if removes(pattern, keep, recursive=event.recursive)]
     if keep.folder and all(pattern.rstrip("/") == keep.path for _, pattern in hit):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.events import Fill, Made, Other, Remove
+from cleanroom.events import Fill, Made, Other, Remove, Taken
 from cleanroom.findings import Finding
 from cleanroom.ledger import Layer, Ledger, StageLedger
-from cleanroom.paths import UNKNOWN, covers
+from cleanroom.paths import UNKNOWN, below, covers
 from cleanroom.recipe import Keep, Recipe
 from cleanroom.rules import Rule, finding
 from cleanroom.text import Span
@@ -26,11 +26,16 @@ def find(ledger: Ledger) -> Iterator[Finding]:
             for event in layer.events:
                 if not isinstance(event, Remove):
                     continue
+                told: set[str] = set()  # two managers may keep the same, or one a folder of this name in two places
                 for recipe in used.values():
                     for keep in recipe.keep:
-                        if any(
-                            removes(pattern, keep, recursive=event.recursive) for pattern in event.patterns
-                        ) and _needed(keep, recipe, event, stage.layers[position:]):
+                        what = keep.path.rpartition("/")[2] if keep.by_name else keep.path
+                        if (
+                            what not in told
+                            and any(removes(pattern, keep, recursive=event.recursive) for pattern in event.patterns)
+                            and _needed(keep, recipe, event, stage.layers[position:])
+                        ):
+                            told.add(what)
                             yield finding(
                                 ledger,
                                 layer,
@@ -63,6 +68,8 @@ def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
                 else:
                     text = f"the mount takes {event.payload.what} out of the image"
                     yield _finding(ledger, layer, event, event.span, text)
+            elif isinstance(event, Taken):
+                made = [item for item in made if not _takes(event, item)]
             elif isinstance(event, Remove):
                 for installed in [item for item in made if _removes_payload(event, item)]:
                     made.remove(installed)
@@ -79,6 +86,11 @@ def _removes_payload(event: Remove, made: Made) -> bool:
     if not event.recursive or not made.paths or any(not holds for _, holds in event.guards):
         return False  # it removes files only, or runs only where something else did not
     return all(any(covers(pattern, path) is True for pattern in event.patterns) for path in made.paths)
+
+
+def _takes(event: Taken, made: Made) -> bool:
+    """Tell whether what was installed, or some of it, is now elsewhere too: what stays behind may go."""
+    return any(below(pattern, path) or covers(pattern, path) for pattern in event.patterns for path in made.paths)
 
 
 def _means_it(event: Remove, made: Made) -> bool:
@@ -98,6 +110,10 @@ def removes(pattern: str, keep: Keep, *, recursive: bool) -> bool:
     parts = [part for part in pattern.split("/") if part]
     if keep.folder and len(parts) > len(keep.path.strip("/").split("/")):
         return False
+    if keep.by_name:
+        name, kept = (path.removesuffix("/*").rpartition("/")[2] for path in (pattern, keep.path))
+        if not name.strip("*") or not covers(f"/{name}", f"/{kept}"):
+            return False
     return covers(pattern, keep.path) is True and (recursive or pattern == keep.path)
 
 
