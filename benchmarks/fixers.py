@@ -75,12 +75,17 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     arguments.add_argument("dockerfiles", type=Path, help="a folder or tar archive of Dockerfiles")
     arguments.add_argument("--every", type=int, default=1, metavar="N", help="take one file in N (default: all)")
+    arguments.add_argument("--start", type=int, default=0, metavar="N", help="leave out the first N (for --every)")
     arguments.add_argument("--tools", type=Path, help="the environment of the others (default: made anew)")
     arguments.add_argument("--only", default="", metavar="TEXT", help="only the fixers whose command line has it")
     arguments.add_argument("--hadolint", action="store_true", help="let hadolint count as well (takes long)")
     arguments.add_argument("--show", action="store_true", help="name the files that are broken")
     options = arguments.parse_args()
-    texts = {name: text for name, text in list(read(options.dockerfiles))[:: options.every] if is_dockerfile(text)}
+    texts = {
+        name: text
+        for name, text in list(read(options.dockerfiles))[options.start :: options.every]
+        if is_dockerfile(text)
+    }
     with tempfile.TemporaryDirectory() as place:
         tools = options.tools or Path(place, "tools")
         if not (tools / "bin/tally").exists():

@@ -318,6 +318,7 @@ class Walker:
         self.current: shell.Command | None = None  # the command that is being walked
         self.decisive: shell.Node | None = None  # the chain by which the script ends: where it fails, there is no layer
         self.texts = 0  # of sh -c and eval, one in the other
+        self.sudo = False  # whether sudo runs the shell whose commands are walked
         self.script = MappedText(())
         self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
         self.steps = 0
@@ -609,12 +610,13 @@ class Walker:
                 break
             if program in ("sudo", "doas"):
                 sudo = True
-            if user := _other_user(program, [plain(word) for word in argv]):
-                return self.as_user(user, _unwrap(program, argv)[0], node, span, guards, inline, sudo=sudo)
             if program == "sudo" and {"-E", "--preserve-env"} & {plain(word) for word in argv[1:4]}:
                 inline = {**{name: self.variables[name] for name in self.exported & self.variables.keys()}, **inline}
+            user = _other_user(program, [plain(word) for word in argv])
             argv, assigned = _unwrap(program, argv)
             inline = {**inline, **assigned}
+            if user:
+                return self.as_user(user, argv, node, span, guards, inline, sudo=sudo)
         else:
             return False
         if UNKNOWN in program:
@@ -663,7 +665,9 @@ class Walker:
             taken = _few(self.resolve(word) for word in rest if not word.startswith("-"))
             self.emit(Taken(taken, span, 0))
         elif program == "scl" and words[:1] == ["enable"] and len(words) > 2:  # collections, and a command as text
+            outer_process = self.enter("", inline, fresh=False)
             self.nested_text(node, None, words[-1], span, guards, rest[-1])
+            self.leave(outer_process)
         elif program == "runuser" and words[:1] == ["-u"] and len(words) > 2:
             command = rest[3:] if words[2] == "--" else rest[2:]
             return self.as_user(words[1], command, node, span, guards, inline, sudo=False)
@@ -688,7 +692,10 @@ class Walker:
             if found is not None:
                 self.manager(*found, rest, span, guards, inline, sudo=sudo)
             elif "/" in name and (name.endswith(".sh") or self.is_copied(name)):
+                outer_process = self.enter("root" if sudo else "", inline, fresh=sudo)
+                self.sudo = self.sudo or sudo
                 self.script_file(name, span, guards, rest)
+                self.leave(outer_process)
             elif "clean" in program:
                 self.emit(Remove((UNKNOWN,), True, span, guards, 0))  # who knows what it removes
         return False
@@ -705,12 +712,32 @@ class Walker:
         sudo: bool,
     ) -> bool:
         """Tell what a command line does that another user runs."""
-        outer, variables = self.state.user, dict(self.variables)
-        self.state.user = user
-        self.variables["HOME"] = self.state.home(user)
+        outer = self.enter(user, inline, fresh=sudo)
         ends = self.invoke(argv, node, span, guards, inline, sudo=sudo and user in ("root", "0"))
-        self.state.user, self.variables = outer, variables
+        self.leave(outer)
         return ends
+
+    def enter(self, user: str, inline: Mapping[str, str | None], *, fresh: bool) -> _Process:
+        """Begin what a process of its own does, and return what to :meth:`leave` it with.
+
+        ``user`` runs it, "" where that is who it was; ``inline`` is added to its environment, or all of it where that
+        is ``fresh``.
+        """
+        outer = _Process(
+            self.variables, self.exported, self.exports_all, self.cwd, self.state.user, self.sudo, self.positional
+        )
+        self.variables = {**self.variables, **inline}
+        self.exported = set(inline) if fresh else self.exported | inline.keys()
+        if user:
+            self.state.user, self.sudo = user, False
+            self.variables["HOME"] = self.state.home(user)
+            self.exported.add("HOME")
+        return outer
+
+    def leave(self, outer: _Process) -> None:
+        """End what :meth:`enter` began: nothing of it lasts but files."""
+        self.variables, self.exported, self.exports_all = outer.variables, outer.exported, outer.exports_all
+        self.cwd, self.state.user, self.sudo, self.positional = outer.cwd, outer.user, outer.sudo, outer.positional
 
     def nested(
         self,
@@ -728,33 +755,38 @@ class Walker:
         if program == "busybox":
             self.invoke(argv[1:], None, span, guards, inline, sudo=sudo)
             return
-        for index, word in enumerate(words[1:], 1):
-            if re.fullmatch(r"-[a-zA-Z]*c", word) or (word == "--command"):
-                if index + 1 < len(words):
-                    user, home = self.state.user, self.variables.get("HOME")
-                    if program in ("su", "runuser"):
-                        others = [w for i, w in enumerate(words[1:], 1) if not w.startswith("-") and i != index + 1]
-                        self.state.user = others[0] if others else "root"
-                        self.variables["HOME"] = self.state.home(self.state.user)
-                    self.nested_text(node, None, words[index + 1], span, guards, argv[index + 1])
-                    self.state.user = user
-                    if home is not None:
-                        self.variables["HOME"] = home
-                    elif program in ("su", "runuser"):
-                        self.variables.pop("HOME", None)
-                return
-        scripts = [word for word in words[1:] if not word.startswith("-")]
-        if program not in ("su", "runuser") and scripts:
-            if re.search(r"(mini|ana)(conda|forge)|mambaforge", scripts[0], re.IGNORECASE):
+        if program in ("source", "."):
+            if len(words) > 1:
+                self.script_file(words[1], span, guards, argv[2:], sourced=True)
+            return
+        if program in ("su", "runuser"):
+            switch = _switch(words)
+            user, fresh, text, index = switch.user, switch.login, switch.text, None
+        else:
+            user, fresh = ("root", True) if sudo else ("", False)
+            index, is_text = shell_operand(words)
+            text = words[index] if index is not None and is_text else None
+        outer = self.enter(user, inline, fresh=fresh)
+        if program in _SHELLS:
+            self.sudo = self.sudo or sudo
+        if text is not None:
+            pattern = next((argument for argument, word in zip(argv, words, strict=True) if word == text), None)
+            self.nested_text(node, None, text, span, guards, pattern)
+        elif index is not None:
+            script = words[index]
+            if re.search(r"(mini|ana)(conda|forge)|mambaforge", script, re.IGNORECASE):
                 if "-p" in words and words.index("-p") + 1 < len(words):
-                    self.variables["CONDA_ROOT"] = self.state.environment["CONDA_ROOT"] = words[words.index("-p") + 1]
-                return
-            operands = _behind(argv, scripts[0])
-            self.script_file(scripts[0], span, guards, operands, sourced=program in ("source", "."))
-        elif node is not None and program in _SHELLS:
+                    root = words[words.index("-p") + 1]
+                    outer.variables["CONDA_ROOT"] = self.state.environment["CONDA_ROOT"] = root
+            else:
+                self.script_file(script, span, guards, argv[index + 1 :])
+        elif node is not None:
             for redirect in node.redirects:
                 if redirect.body is not None:
                     self.run(redirect.body, guards)
+                elif redirect.operator == "<<<" and redirect.target is not None:
+                    self.nested_text(node, None, self.value(redirect.target) or UNKNOWN, span, guards)
+        self.leave(outer)
 
     def nested_text(
         self,
@@ -778,11 +810,9 @@ class Walker:
                         if word.literal is not None or word.raw[:1] in "\"'":
                             mapped = unquoted
         if mapped is not None:
-            variables, cwd = dict(self.variables), self.cwd
             self.texts += 1
             self.run(mapped, guards)
             self.texts -= 1
-            self.variables, self.cwd = variables, cwd
             return
         if UNKNOWN in text:
             self.unresolved(span, "a script that is put together at run time could not be seen")
@@ -1051,7 +1081,7 @@ class Walker:
         filled = False
         for cache in recipe.caches:
             if any(uses(use) is not False for use in cache.needed_by):
-                self.emit(Need(recipe, cache, 0, span, guards, sudo))
+                self.emit(Need(recipe, cache, 0, span, guards, sudo or self.sudo))
             if any(uses(use) for use in cache.used_at_start_by):
                 self.wanted.add((recipe.id, cache.id))
         for cache in recipe.caches:
@@ -1063,7 +1093,7 @@ class Walker:
                 if not by and paths and all(path.startswith("/dev/") for path in paths):
                     by = paths[0]  # the build engine mounts /dev, so that it is in no layer
                 tops_up = all(use.tops_up for use in fills)
-                self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo, tops_up))
+                self.emit(Fill(recipe, cache, paths, span, guards, 0, verb, by, sudo or self.sudo, tops_up))
         for payload in recipe.payload:
             if payload.id not in prevented and any(uses(use) for use in payload.made_by):
                 self.emit(Made(recipe, payload, places(payload), span, 0))
@@ -1261,12 +1291,6 @@ def _few(patterns: Iterable[str]) -> tuple[str, ...]:
     return found if len(found) <= MAX_OPERANDS else (UNKNOWN,)
 
 
-def _behind(argv: list[str], word: str) -> list[str]:
-    """Return what stands behind the first ``word`` of a command line."""
-    words = [plain(item) for item in argv]
-    return argv[words.index(word) + 1 :]
-
-
 def _unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | None]]:
     """Return the command that a wrapper such as ``sudo`` or ``env`` runs, and the variables it sets."""
     with_value = _WRAPPERS[program]
@@ -1306,6 +1330,77 @@ def _other_user(program: str, argv: list[str]) -> str:
                 user = word.removeprefix("--user=")
     user = user.partition(":")[0]
     return "" if user in ("root", "0") else user
+
+
+@dataclass(slots=True)
+class _Process:
+    """What a process has for itself."""
+
+    variables: dict[str, str | None]
+    exported: set[str]
+    exports_all: bool
+    cwd: str
+    user: str
+    sudo: bool
+    positional: list[str]
+
+
+@dataclass(slots=True)
+class _Switch:
+    """What ``su`` is told: as whom, whether with nothing of the environment, and the commands where they are a text."""
+
+    user: str = "root"
+    login: bool = False
+    text: str | None = None
+
+
+_SU_LONG = ("--command", "--session-command", "--group", "--supp-group", "--shell", "--whitelist-environment")
+
+
+def _switch(words: list[str]) -> _Switch:
+    """Read a command line of ``su`` or ``runuser`` (https://man7.org/linux/man-pages/man1/su.1.html)."""
+    found = _Switch()
+    operands: list[str] = []
+    rest = iter(words[1:])
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if word == "--":
+            operands += rest
+        elif word in ("-", "--login"):
+            found.login = True
+        elif name in _SU_LONG:
+            value = value if equals else next(rest, "")
+            if name.endswith("command"):
+                found.text = value
+        elif word.startswith("-") and not word.startswith("--"):
+            cluster = re.match(r"-([^cgGsw]*)([cgGsw]?)(.*)", word, re.DOTALL)
+            assert cluster is not None
+            found.login = found.login or "l" in cluster[1]
+            value = (cluster[3] or next(rest, "")) if cluster[2] else ""
+            if cluster[2] == "c":
+                found.text = value
+        elif not word.startswith("-"):
+            operands.append(word)
+    found.user = operands[0] if operands else "root"
+    return found
+
+
+def shell_operand(words: list[str]) -> tuple[int | None, bool]:
+    """Return the index of the first operand of a shell, and whether that is a text of commands (``-c``) or a file."""
+    is_text = False
+    index = 1
+    while index < len(words) and words[index][:1] in ("-", "+"):
+        word = words[index]
+        if word in ("-", "--"):
+            index += 1
+            break
+        if re.fullmatch(r"-\w*s\w*", word) and not is_text:
+            return None, False  # it reads its commands; what follows is for these
+        is_text = is_text or bool(re.fullmatch(r"-\w*c\w*", word))
+        # https://www.gnu.org/software/bash/manual/html_node/Invoking-Bash.html
+        takes_value = bool(re.fullmatch(r"[-+]\w*[oO]", word)) or word in ("--rcfile", "--init-file")
+        index += 2 if takes_value else 1
+    return (index, is_text) if index < len(words) else (None, is_text)
 
 
 def split_options(words: list[str], program: Program) -> tuple[list[str], list[str]]:

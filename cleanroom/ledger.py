@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from cleanroom import dockerfile as reader
 from cleanroom.dockerfile import Dockerfile, Instruction, Stage
-from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure, tell_versions
+from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure, shell_operand, tell_versions
 from cleanroom.findings import Unresolved
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, covers, escape, plain
@@ -42,7 +42,7 @@ class Layer:
     user: str
     home: str
     base: Base
-    scripts: tuple[MappedText, ...] = ()  # those the RUN hands to a shell; none in exec form
+    scripts: tuple[MappedText, ...] = ()  # those the RUN hands to a shell; in exec form, a text of sh -c as it stands
     uid: str = ""  # the number of the user; empty when it is not known
     state: State | None = None  # what holds at its end, where it fills a cache
 
@@ -356,16 +356,19 @@ class _Build:
         return walker.wanted
 
     def walk(self, walker: Walker, instruction: Instruction) -> tuple[MappedText, ...]:
-        """Walk what an instruction runs; return its shell scripts where it is in shell form."""
+        """Walk what an instruction runs; return its shell scripts, of which the places in the file are known."""
         scripts: tuple[MappedText, ...] = ()
         if instruction.exec_form is not None:
             argv = instruction.exec_form
             texts = [word.text for word in argv]
             span = instruction.arguments.span(0, len(instruction.arguments))
-            if len(argv) > 2 and re.search(r"(^|/)(ba|da|a|z|k)?sh$", texts[0]) and re.fullmatch(r"-\w*c", texts[1]):
-                word = argv[2]
+            is_shell = bool(texts) and re.search(r"(^|/)(ba|da|a|z|k)?sh$", texts[0]) is not None
+            operand, is_text = shell_operand(texts) if is_shell else (None, False)
+            if operand is not None and is_text:
+                word = argv[operand]
                 if self.dockerfile.text[word.span.start + 1 : word.span.end - 1] == word.text:
-                    walker.run(MappedText([(word.text, word.span.start + 1)]))
+                    scripts = (MappedText([(word.text, word.span.start + 1)]),)
+                    walker.run(scripts[0])
                 else:
                     walker.fixed_span = span
                     walker.run(MappedText([(word.text, 0)]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from cleanroom import shell
-from cleanroom.events import Event, Fill, Need
+from cleanroom.events import Event, Fill, Need, shell_operand
 from cleanroom.fixes.script import Place, Script
 from cleanroom.ledger import Layer, Ledger
 from cleanroom.regex import regex
@@ -51,9 +51,12 @@ class Site:
 
     def _read(self) -> Script:
         instruction = self.layer.instruction
-        if instruction.exec_form is not None:
+        if instruction.exec_form is not None and not self.layer.scripts:
+            name = instruction.exec_form[0].text.rpartition("/")[2] if instruction.exec_form else ""
             raise DeclinedError(
-                "the RUN is in exec form (a JSON array): no shell runs it that could run another command"
+                "the RUN is in exec form (a JSON array), and its script could be changed only within escapes"
+                if name in _SHELLS
+                else "the RUN is in exec form (a JSON array): no shell runs it that could run another command"
             )
         if len(self.layer.scripts) != 1:
             raise DeclinedError("another program than a shell reads this RUN")
@@ -95,6 +98,9 @@ class Site:
 
     def shell(self) -> list[str]:
         """Return the command line of the shell in force. Raises DeclinedError when we cannot write for it."""
+        if self.layer.instruction.exec_form is not None:
+            words = [word.text for word in self.layer.instruction.exec_form]
+            return words[: shell_operand(words)[0]]
         argv = ["/bin/sh", "-c"]
         for stage in self.ledger.chain(self.layer.stage):
             for instruction in stage.stage.instructions:
@@ -143,6 +149,8 @@ class Site:
 
     def style(self) -> str:
         """Return the gap between two commands that the nearest other RUN has which is broken over lines."""
+        if self.layer.instruction.exec_form is not None:
+            return ""  # a string of JSON is on one line
         stage = self.ledger.stages[self.layer.stage]
         here = self.layer.instruction.span.start
         others = sorted(

@@ -340,7 +340,7 @@ def keep_columns(site: Site, edits: list[Edit]) -> list[Edit]:
 
 def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()) -> Edit:
     """Return the edit that puts an option behind the verb of a command. Raises DeclinedError."""
-    if site.layer.instruction.exec_form is not None:
+    if site.layer.instruction.exec_form is not None and not site.layer.scripts:
         return _in_array(site, fill, text, verbs)
     command = fill.command
     if command is None:
@@ -395,6 +395,9 @@ def _in_array(site: Site, fill: Fill, text: str, verbs: tuple[str, ...]) -> Edit
 # -- prevent by a variable ---------------------------------------------------------------------------------------------
 
 
+_SWITCHES = regex(r"\b(?:su|runuser|sudo|doas)\b")
+
+
 def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     """Return the plan that sets a variable for the stage, above the first RUN that fills the cache."""
     if not re.fullmatch(r"[A-Za-z_]\w*", remedy.variable) or not re.fullmatch(r"[\w./:,=+-]+", remedy.value):
@@ -403,6 +406,8 @@ def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     stage = ledger.stages[layer.stage]
     if any(outcome.fill.sudo for outcome in left if outcome.fill.cache.id in remedy.caches):
         raise DeclinedError("sudo does not pass the variable on")
+    if _SWITCHES.search(site.text[layer.instruction.span.start : layer.instruction.span.end]):
+        raise DeclinedError("the RUN switches to another user, who may not get the variable")
     for item in ledger.chain(layer.stage):
         for instruction in item.stage.instructions:
             if instruction.keyword == "ENV" and any(
