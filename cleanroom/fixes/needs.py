@@ -101,7 +101,11 @@ _BY_APT = regex(
 
 def installer(ledger: Ledger, outcome: Outcome) -> tuple[int, str] | None:
     """Return the line of a later RUN that may install by way of the manager unseen, and the program that does."""
-    if outcome.fill.recipe.id != "apt" or not _BY_APT.search(ledger.dockerfile.text):
+    if outcome.fill.recipe.id != "apt":
+        return None
+    if ("by apt", 0) not in ledger.memory:
+        ledger.memory["by apt", 0] = bool(_BY_APT.search(ledger.dockerfile.text))
+    if not ledger.memory["by apt", 0]:  # as nearly always
         return None
     for layers in followers(ledger, outcome.layer):
         for other in layers:
