@@ -50,7 +50,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engine.Buildah]:
             package(context / "packages", name)
         made.build("base", BASE, context)
         made.run("tag", "localhost/base", "docker.io/library/debian:bookworm")  # a name that says what it is
-        (made.folder / "empty").mkdir()
         yield made
 
 
@@ -85,10 +84,7 @@ def test_here_documents(store: engine.Buildah) -> None:
     Here-documents that begin with #! or are the input of a command need mounts that this way of building lacks.
     """
     with engine.newer_buildah() as newer:
-        store.push("base", f"oci:{newer.folder}/base")
-        image = newer.run("pull", "--quiet", f"oci:{newer.inside(newer.folder)}/base").strip()
-        newer.run("tag", image, "localhost/base")
-        (newer.folder / "empty").mkdir()
+        newer.load("base", store.push("base", f"oci:{newer.folder}/base"))
         for case in CASES:
             if case not in PLAIN:
                 build(newer, case)
@@ -103,10 +99,8 @@ def build(store: engine.Buildah, case: dict[str, Any]) -> None:
     name = f"case-{CASES.index(case)}"
     caches, sizes = {}, {}
     for when, text in (("before", case["dockerfile"]), ("after", fixed.text)):
-        store.build(f"{name}-{when}", text, store.folder / "empty")
-        store.build(
-            f"{name}-{when}-runs", f"FROM localhost/{name}-{when}\nRUN {case['runs']}\n", store.folder / "empty"
-        )
+        store.build(f"{name}-{when}", text)
+        store.build(f"{name}-{when}-runs", f"FROM localhost/{name}-{when}\nRUN {case['runs']}\n")
         folders = layers(store, f"{name}-{when}")
         caches[when] = left(folders)
         sizes[when] = sum(weigh(folder, "*")[1] for folder in folders)

@@ -247,11 +247,12 @@ def test_validate_names_what_has_changed(tmp_path: Path, recipe: Recipe, capsys:
     file = tmp_path / "brewer.yaml"
     file.write_text(RECIPE)
     (tmp_path / "proofs/brewer.json").write_text(proved.document(record(recipe)))
-    assert main(["recipes", "validate", str(file)]) == 0
+    assert main(["recipes", "validate", "--strict-proofs", str(file)]) == 0
     assert "has changed" not in capsys.readouterr().err
     file.write_text(RECIPE.replace("run: brewer purge", "run: brewer purge --all"))
     assert main(["recipes", "validate", str(file)]) == 0
     assert "counts as not proved: brewer purge on debian:12" in capsys.readouterr().err
+    assert main(["recipes", "validate", "--strict-proofs", str(file)]) == 1
     (tmp_path / "proofs/brewer.json").write_text(json.dumps({"schema": "cleanroom/proof/1", "manager": 1}))
     assert main(["recipes", "validate", str(file)]) == 1
     assert "brewer.json:1:1: " in capsys.readouterr().out

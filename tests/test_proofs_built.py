@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 from test_audit_built import WANTED
 
+from cleanroom.proofs import engines
+
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(not WANTED, reason="takes minutes: set CLEANROOM_BUILD_IMAGES")
 
@@ -30,8 +32,8 @@ case $1 in
 --version) echo "brewer 2.1" ;;
 add)
     [ "$2" != --no-cache ] || { cache=/nowhere; shift; }
-    mkdir -p /opt/brewer /tmp/run-$$
-    touch /tmp/run-$$/log
+    mkdir -p /opt/brewer
+    touch /tmp/log-$(cat /proc/sys/kernel/random/uuid)
     wget -q -O /opt/brewer/$2 $CLEANROOM_REGISTRY/$2
     [ $cache = /nowhere ] || { mkdir -p $cache; cp /opt/brewer/$2 $cache/; }
     ;;
@@ -103,6 +105,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "bin/brewer").write_text(BREWER)
     (root / "bin/brewer").chmod(0o755)
     (root / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
+    (root / "etc/group").write_text("root:x:0:\n")  # Docker looks for it
     with tarfile.open(folder / "root.tar", "w") as archive:
         archive.add(root, ".")
     sys.path.insert(0, str(ROOT / "tools"))
@@ -155,8 +158,7 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str
 
 @pytest.mark.parametrize("builder", ["buildah", "podman"])
 def test_all_is_proved(tiny: Path, recipes: Path, place: Path, builder: str) -> None:
-    if not shutil.which(builder):
-        pytest.skip(f"needs {builder}")
+    needs(builder)
     done = run(tiny, recipes, place, "--engine", builder, "--record", "--format", "json")
     assert done.returncode == 0, done.stderr + done.stdout
     assert set(verdicts(done).values()) == {("proved", "")}
@@ -168,6 +170,106 @@ def test_all_is_proved(tiny: Path, recipes: Path, place: Path, builder: str) -> 
     assert proof["engine"].startswith(builder)
     assert proof["without"]["caches"] == {"cache": {"bytes": 5000, "files": 1}}
     assert proof["late"]["layer"] >= proof["without"]["layer"] > min(item["layer"] for item in proof["remedies"])
+
+
+# One remedy of each kind, and a hazard.
+SHORT: dict[str, Any] = {
+    "remedies": [RECIPE["remedies"][index] for index in (0, 3, 4)],
+    "trials": RECIPE["proof"][0]["trials"][:1],
+}
+
+
+def test_as_a_user_without_rights(tiny: Path, recipes: Path, place: Path) -> None:
+    """Buildah has no rights at all; Python may read what lies in root's home, where it can be installed."""
+    for program in ("newuidmap", "setpriv", "useradd"):
+        needs(program)
+    folder = place.with_name(f"{place.name}-user")
+    (folder / "bin").mkdir(parents=True)
+    wrapper = folder / "bin/buildah"
+    wrapper.write_text(f'#!/bin/sh\nexec setpriv --inh-caps=-all --ambient-caps=-all {shutil.which("buildah")} "$@"\n')
+    wrapper.chmod(0o755)
+    name = folder.name
+    subprocess.run(["useradd", "--home-dir", str(folder / "home"), "--create-home", name], check=True)
+    try:
+        shutil.copytree(tiny, folder / "layout")
+        shutil.chown(place, name)
+        line = command(folder / "layout", recipes, place, "--format", "json", **SHORT)
+        rights = [f"--reuid={name}", f"--regid={name}", "--init-groups"]
+        rights += [f"--{kind}-caps=+dac_read_search" for kind in ("inh", "ambient")]
+        done = subprocess.run(
+            ["setpriv", *rights, *line],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            env={"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": str(folder / "home")},
+        )
+        assert done.returncode == 0, done.stderr + done.stdout
+        assert list(verdicts(done).values()) == [("proved", "")] * 4
+    finally:
+        subprocess.run(["userdel", name], check=True)
+        shutil.rmtree(folder)
+
+
+def needs(program: str, first: str = "") -> str:
+    """Return where a program is, in the folder ``first`` or elsewhere; without it, the test cannot run."""
+    found = shutil.which(program, path=f"{first}:{os.environ['PATH']}:/usr/sbin")
+    if found is None:
+        (pytest.fail if os.environ.get("CLEANROOM_REQUIRE_TOOLS") else pytest.skip)(f"needs {program}")
+        raise AssertionError
+    return found
+
+
+@pytest.fixture
+def daemon() -> Iterator[dict[str, str]]:
+    """Start a Docker daemon of its own; gives the variables by which its client, of the same version, finds it."""
+    program, client = needs("dockerd"), needs("docker", first="/usr/bin")
+    folder = Path(f"/srv/docker-{token_hex(3)}")
+    folder.mkdir()
+    address = f"unix://{folder}/socket"
+    options = ["--iptables=false", "--bridge=none", "--storage-driver=vfs", "--host", address]
+    options += [f"--{name}={folder}/{name}" for name in ("data-root", "exec-root", "pidfile")]
+    log = (folder / "log").open("w")
+    process = subprocess.Popen([program, *options], stdout=log, stderr=log, stdin=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: (folder / "socket").exists() or process.poll() is not None)
+        if process.poll() is not None:
+            pytest.skip(f"no Docker daemon can run here: {(folder / 'log').read_text()[-300:]}")
+        yield {"DOCKER_HOST": address, "PATH": f"{Path(client).parent}:{os.environ['PATH']}"}
+    finally:
+        process.terminate()
+        process.wait(60)
+        log.close()
+        engines.remove(folder)
+
+
+def test_by_docker(
+    tiny: Path, recipes: Path, place: Path, daemon: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in daemon.items():
+        monkeypatch.setenv(variable, value)
+    done = run(tiny, recipes, place, "--engine", "docker", "--format", "json", **SHORT)
+    assert done.returncode == 0, done.stderr + done.stdout
+    assert list(verdicts(done).values()) == [("proved", "")] * 4
+    images = subprocess.run(["docker", "images", "--all", "--quiet"], capture_output=True, text=True, check=True)
+    assert not images.stdout
+
+
+def test_what_stays_mounted_is_not_removed(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = place / "a store"
+    (folder / "mounted").mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "tmpfs", str(folder / "mounted")], check=True)
+    (folder / "mounted/file").touch()
+    (tmp_path / "umount").write_text("#!/bin/sh\nexit 32\n")
+    (tmp_path / "umount").chmod(0o755)
+    path = os.environ["PATH"]
+    monkeypatch.setenv("PATH", f"{tmp_path}:{path}")
+    with pytest.raises(engines.EngineError, match="a store/mounted"):
+        engines.remove(folder)
+    monkeypatch.setenv("PATH", path)
+    assert (folder / "mounted/file").exists()
+    engines.remove(folder)
+    assert not folder.exists()
 
 
 def test_what_is_not_proved_says_why(tiny: Path, recipes: Path, place: Path) -> None:

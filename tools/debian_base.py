@@ -41,6 +41,12 @@ def main() -> None:
     parser.add_argument("--slim", action="store_true", help="without documentation and translations")
     parser.add_argument("--without-docker-clean", action="store_true", help="with apt as Debian has it")
     parser.add_argument("--include", default="", metavar="PACKAGES", help="packages to have besides, with commas")
+    parser.add_argument(
+        "--aptopt",
+        default="",
+        metavar="LINE",
+        help="""for apt.conf: 'Acquire::Check-Valid-Until "false"' takes an old mirror""",
+    )
     given = parser.parse_args()
     if given.folder.exists():
         sys.exit(f"{given.folder} is there already")
@@ -54,6 +60,8 @@ def main() -> None:
             file = Path(work, name)
             file.write_text(text)
             command.append(f"--customize-hook=upload {file} /etc/apt/apt.conf.d/{name}")
+        if given.aptopt:
+            command.append(f"--aptopt={given.aptopt}")
         if given.include:
             command.append(f"--include={given.include}")
         if subprocess.run([*command, given.suite, str(archive)], check=False, stdin=subprocess.DEVNULL).returncode:

@@ -29,9 +29,10 @@ command.add_command(new)
 
 
 @command.command()
+@click.option("--strict-proofs", is_flag=True, help="Exit 1 also where a recipe has changed since it was measured.")
 @paths_argument
 @verbose_option
-def validate(paths: tuple[str, ...]) -> int:
+def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     """Check recipe files, and those in folders, each by itself and all against one another."""
     from cleanroom import load
 
@@ -56,6 +57,9 @@ def validate(paths: tuple[str, ...]) -> int:
     for recipe in recipes:
         for found in _record_problems(recipe):
             report(found)
+        for changed in _changes(recipe):
+            click.echo(changed, err=True)
+            faulty = faulty or strict_proofs
     if troubled:
         return TROUBLE
     if not faulty:
@@ -64,7 +68,7 @@ def validate(paths: tuple[str, ...]) -> int:
 
 
 def _record_problems(recipe: Recipe) -> Iterator[object]:
-    """Yield what is wrong with the record of a recipe's proofs; say what the recipe says otherwise since."""
+    """Yield what is wrong with the record of a recipe's proofs."""
     from cleanroom import load, proved
 
     path = Path(proved.path_of(recipe))
@@ -72,18 +76,22 @@ def _record_problems(recipe: Recipe) -> Iterator[object]:
         return
     problems = load.validate_record(path.read_bytes(), str(path))
     yield from problems
-    if problems:
+    if not problems and (manager := proved.record_of(recipe).manager) != recipe.id:
+        yield f"{path}:1:1: is about {manager!r}, not {recipe.id!r}"
+
+
+def _changes(recipe: Recipe) -> Iterator[str]:
+    """Yield what the recipe says otherwise since it was measured."""
+    from cleanroom import proved
+
+    try:
+        changed = list(proved.stale(recipe, proved.record_of(recipe)))
+    except ValueError:  # no record, which is named elsewhere
         return
-    record = proved.record_of(recipe)
-    if record.manager != recipe.id:
-        yield f"{path}:1:1: is about {record.manager!r}, not {recipe.id!r}"
-    changed = list(proved.stale(recipe, record))
     if changed:
-        what = "; ".join(changed)
-        click.echo(
-            f"{recipe.origin}: has changed since it was measured, and counts as not proved: {what}; "
-            f"measure it again: cleanroom prove {recipe.id} --record",
-            err=True,
+        yield (
+            f"{recipe.origin}: has changed since it was measured, and counts as not proved: {'; '.join(changed)}; "
+            f"measure it again: cleanroom prove {recipe.id} --record"
         )
 
 

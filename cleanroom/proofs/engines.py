@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
+from typing import TypeVar
 
 # Buildah 1.28 removes the target of a cache mount after the RUN, and takes it to lie below the first folder of its
 # store: with a store in /var/tmp, a mount on /var/lib/apt costs the image its /lib/apt. Nothing is mounted on /srv.
@@ -267,6 +268,7 @@ class Docker(Engine):
                 self.run("rmi", "--force", name, limit=60)
 
 
+Opened = TypeVar("Opened", bound=Engine)
 ENGINES: Mapping[str, type[Engine]] = {engine.program: engine for engine in (Buildah, Podman, Docker)}
 
 
@@ -282,7 +284,7 @@ def choose(name: str = "") -> type[Engine]:
 
 
 @contextlib.contextmanager
-def opened(engine: type[Engine], place: str = "", time_limit: float = TIME_LIMIT) -> Iterator[Engine]:
+def opened(engine: type[Opened], place: str = "", time_limit: float = TIME_LIMIT) -> Iterator[Opened]:
     """Make a folder below ``place``, else the first of ``PLACES`` that can be written to, in which an engine works.
 
     All of it is gone afterwards. Raises EngineError.
@@ -302,8 +304,10 @@ def opened(engine: type[Engine], place: str = "", time_limit: float = TIME_LIMIT
     finally:
         with _undisturbed():
             made.close()
-            remove(folder)
-            os.close(lock)
+            try:
+                remove(folder)
+            finally:
+                os.close(lock)
 
 
 @contextlib.contextmanager
@@ -329,20 +333,21 @@ def sweep(place: str) -> None:
         except OSError:
             continue
         else:
-            remove(folder)
+            with contextlib.suppress(EngineError):  # it stays where it is
+                remove(folder)
         finally:
             os.close(lock)
 
 
 def remove(folder: Path) -> None:
-    """Remove a store and what is mounted in it.
+    """Remove a store and what is mounted in it. Raises EngineError when something stays mounted: it is not removed.
 
     Buildah leaves its store mounted on itself, and a layer of each build that it could not put away.
     """
-    mounted = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
-    for place in reversed(mounted):
-        if place.startswith(f"{folder}/"):
-            subprocess.run(["umount", "--lazy", place], check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    for place in reversed(_mounted(folder)):
+        subprocess.run(["umount", "--lazy", place], check=False, capture_output=True, stdin=subprocess.DEVNULL)
+    if left := _mounted(folder):
+        raise EngineError(f"{folder} is left where it is: umount {left[-1]}, then remove it")
     for _ in range(3):  # what was ended a moment ago may still write
         shutil.rmtree(folder, ignore_errors=True)
         if not folder.exists():
@@ -350,6 +355,14 @@ def remove(folder: Path) -> None:
         time.sleep(0.5)
     if os.geteuid() and shutil.which("buildah"):  # files of other users of the namespace
         subprocess.run(["buildah", "unshare", "rm", "-rf", str(folder)], check=False, stdin=subprocess.DEVNULL)
+
+
+def _mounted(folder: Path) -> list[str]:
+    """Return where something is mounted on a folder or below it; the kernel writes odd characters in octal."""
+    mounts = Path("/proc/self/mounts")
+    lines = mounts.read_bytes().splitlines() if mounts.exists() else []  # there are Dockers elsewhere than on Linux
+    places = [os.fsdecode(line.split()[1].decode("unicode_escape").encode("latin-1")) for line in lines]
+    return [place for place in places if place == str(folder) or place.startswith(f"{folder}/")]
 
 
 @contextlib.contextmanager
