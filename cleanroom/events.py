@@ -1531,6 +1531,8 @@ def cache_paths(
             match = re.match(r"\$\{?(\w+)\}?", path)
             variable = match[1] if match else ""
             given = environment.get(variable, base.environment.get(variable, ""))
+            if given and variable in recipe.lists:
+                given = given.partition(recipe.lists[variable])[0]
             if given == "":
                 continue
             path = (UNKNOWN if given is None else given) + path[len(match[0]) if match else 0 :]

@@ -302,6 +302,9 @@ class Recipe:
     programs: tuple[Program, ...]
     signs: tuple[Sign, ...] = ()
     settings: tuple[Setting, ...] = ()
+    lists: Mapping[str, str] = field(
+        default_factory=lambda: MappingProxyType({})
+    )  # variable that can name several folders -> what stands between them; the first is where it writes
     caches: tuple[Cache, ...]
     cleanups: tuple[Cleanup, ...] = ()
     preventions: tuple[Prevention, ...] = ()
