@@ -194,6 +194,8 @@ _MEANT = regex(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)
 
 def _ignores(dockerfile: Dockerfile, source: Source) -> Iterator[_Ignore]:
     for comment in dockerfile.comments:
+        if not comment.text.lstrip().lower().startswith(("cleanroom", "hadolint")):
+            continue
         match = _COMMENT.match(comment.text)
         if match is None:
             if _MEANT.match(comment.text):

@@ -193,7 +193,12 @@ def unquote(text: str, escape: str = "\\") -> str:
             return _ESCAPES_IN_QUOTES[escape].sub(r"\1", part["double"])
         return part["single"] or part["escaped"] or ""
 
-    return _QUOTED[escape].sub(bare, text)
+    return text if _is_plain(text, escape) else _QUOTED[escape].sub(bare, text)
+
+
+def _is_plain(text: str, escape: str) -> bool:
+    """Tell whether ``text`` has nothing that quotes: it stands for itself."""
+    return "'" not in text and '"' not in text and escape not in text
 
 
 MAX_VALUE = 1 << 17  # characters; Linux passes none as long to a program (MAX_ARG_STRLEN, execve(2))
@@ -208,6 +213,8 @@ def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unkn
     What BuildKit refuses (a quote that is not closed, another modifier, ``${NAME?}`` of an unset name) is ``unknown``
     as a whole; so is what becomes longer than MAX_VALUE.
     """
+    if "$" not in text and len(text) <= MAX_VALUE and _is_plain(text, escape):
+        return text
     stack = [_Substitution("", "")]
     length = 0
     try:
@@ -249,7 +256,6 @@ def expand(text: str, values: Mapping[str, str | None], escape: str = "\\", unkn
 # What Go's unicode.IsSpace takes for a blank; Python's own isspace takes some control characters too.
 _SPACE = "\t\n\v\f\r \x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _LONGEST_LINE = 65_535  # bytes; BuildKit reads lines with Go's bufio.Scanner
-_DIRECTIVE = regex(rf"#[{_SPACE}]*([a-zA-Z][a-zA-Z0-9]*)[\t\f\r ]*=(.*)", re.DOTALL)
 
 
 class _Lines:
@@ -307,11 +313,10 @@ class _Lines:
         """Take the next line if it is a parser directive and return that."""
         if self.number == len(self._lines):
             return None
-        match = _DIRECTIVE.match(self._lines[self.number].lstrip(_SPACE))
-        if match is None:
-            return None
-        name, value = match[1].lower(), match[2].strip("\t\f\r ")
-        if name not in {"syntax", "escape", "check"} or not value:
+        line = self._lines[self.number].lstrip(_SPACE)
+        name, _, value = line[1:].partition("=")
+        name, value = name.lstrip(_SPACE).rstrip("\t\f\r ").lower(), value.strip("\t\f\r ")
+        if not line.startswith("#") or name not in {"syntax", "escape", "check"} or not value:
             return None
         self.take()
         return Directive(name, value, self.number)
@@ -506,7 +511,6 @@ _JSON_BLANKS = r"[ \t\r\n]*"
 _JSON_ARRAY = regex(
     rf"\[{_JSON_BLANKS}(?:{_JSON_STRING}{_JSON_BLANKS}(?:,{_JSON_BLANKS}{_JSON_STRING}{_JSON_BLANKS})*)?\]\Z"
 )
-_SURROGATE = regex("[\ud800-\udfff]")
 
 
 def _exec_form(text: str, keyword: str, arguments: MappedText) -> tuple[Argument, ...] | None:
@@ -522,8 +526,7 @@ def _exec_form(text: str, keyword: str, arguments: MappedText) -> tuple[Argument
         return None
     if _JSON_ARRAY.match(arguments.text, start):
         return tuple(
-            # A half of a surrogate pair is no character; Go puts the replacement character for it.
-            Argument(_SURROGATE.sub("\ufffd", _json_string(literal[0])), arguments.span(*literal.span()))
+            Argument(_json_string(literal[0]), arguments.span(*literal.span()))
             for literal in _JSON_STRINGS.finditer(arguments.text, start)
         )
     import json
@@ -540,7 +543,8 @@ def _json_string(literal: str) -> str:
         return literal[1:-1]
     import json
 
-    return str(json.loads(literal))
+    # A half of a surrogate pair is no character; Go puts the replacement character for it.
+    return re.sub("[\ud800-\udfff]", "\ufffd", json.loads(literal))
 
 
 def _refuse(constant: str) -> None:

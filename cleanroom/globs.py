@@ -15,6 +15,9 @@ def matches(name: str, pattern: str) -> bool:
     True
     """
     if "?" in pattern or "[" in pattern:
+        plain = next(index for index, character in enumerate(pattern) if character in "*?[")
+        if not name.startswith(pattern[:plain]):  # told without a regular expression, which takes long to compile
+            return False
         from fnmatch import fnmatchcase
 
         return fnmatchcase(name, pattern)

@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Iterable
 
+from cleanroom.regex import regex
+
 
 class Patterns:
     """Patterns relative to the folder ``root``, by default the current one.
@@ -25,8 +27,8 @@ class Patterns:
         if relative == ".." or relative.startswith("../"):
             return False
         verdict = False
-        for regex, folders_only, meant in self._rules:
-            if (is_folder or not folders_only) and regex.fullmatch(relative):
+        for expression, folders_only, meant in self._rules:
+            if (is_folder or not folders_only) and expression.fullmatch(relative):
                 verdict = meant
         return verdict
 
@@ -49,27 +51,27 @@ def _rule(pattern: str) -> tuple[re.Pattern[str], bool, bool] | None:
 
 def _translate(pattern: str) -> str:
     parts = pattern.split("/")
-    regex = ""
+    expression = ""
     for part in parts[:-1]:
-        regex += "(?:[^/]+/)*" if part == "**" else f"{_translate_part(part)}/"
-    return regex + (".+" if parts[-1] == "**" else _translate_part(parts[-1]))
+        expression += "(?:[^/]+/)*" if part == "**" else f"{_translate_part(part)}/"
+    return expression + (".+" if parts[-1] == "**" else _translate_part(parts[-1]))
 
 
-_TOKENS = re.compile(
+_TOKENS = regex(
     r"\\(?P<escaped>.)|(?P<star>\*+)|(?P<any>\?)|\[(?P<negated>[!^]?)(?P<set>\]?[^\]]*)\]|(?P<plain>.)", re.DOTALL
 )
 
 
 def _translate_part(part: str) -> str:
-    regex = ""
+    expression = ""
     for token in _TOKENS.finditer(part):
         if token["star"]:
-            regex += "[^/]*"
+            expression += "[^/]*"
         elif token["any"]:
-            regex += "[^/]"
+            expression += "[^/]"
         elif token["set"]:
             members = re.sub(r"([\[&|~])", r"\\\1", token["set"])
-            regex += f"[^/{members}]" if token["negated"] else f"[{members}]"
+            expression += f"[^/{members}]" if token["negated"] else f"[{members}]"
         else:
-            regex += re.escape(token["escaped"] or token["plain"])
-    return regex
+            expression += re.escape(token["escaped"] or token["plain"])
+    return expression

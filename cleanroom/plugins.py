@@ -398,7 +398,7 @@ def find(path: Sequence[str]) -> list[EntryPoint]:
             places = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
         for place in places:
             text = _read(f"{place}/entry_points.txt")
-            if text is None or not _HEADER.search(text):
+            if text is None or not any(_group(line) == GROUP for line in text.splitlines()):
                 continue
             distribution, version = _identity(place)
             found.setdefault(distribution, _points(text, distribution, version))
@@ -417,7 +417,6 @@ def _identity(place: str) -> tuple[str, str]:
     return _normal(name), version
 
 
-_HEADER = regex(rf"^\s*\[\s*{GROUP}\s*\]", re.MULTILINE)
 _FIELD = regex(r"^(Name|Version): *(\S+)", re.MULTILINE)
 
 
@@ -438,13 +437,19 @@ def _read(file: str) -> str | None:
         return None
 
 
+def _group(line: str) -> str:
+    """Return the group that a line of an ``entry_points.txt`` begins, or ""."""
+    line = line.strip()
+    return line[1:-1].strip() if line.startswith("[") and line.endswith("]") else ""
+
+
 def _points(text: str, distribution: str, version: str) -> list[EntryPoint]:
     """Return the entry points of our group in the text of an ``entry_points.txt``."""
     points = []
     group = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
-            group = line.strip("[] \t")
+            group = _group(line)
         elif group == GROUP and line and line[0] not in "#;":
             name, _, value = line.partition("=")
             points.append(EntryPoint(distribution, name.strip(), value.partition("[")[0].strip(), version))

@@ -65,12 +65,14 @@ _FEW = 32  # instances; compiling a constructor takes as long as making about fi
 class _Record:
     """What is known of a record class: its fields, their defaults, and the options it was made with."""
 
-    __slots__ = ("defaults", "made", "names", "options")
+    __slots__ = ("defaults", "made", "names", "options", "positional", "setters")
 
     def __init__(self, names: tuple[str, ...], defaults: Mapping[str, Any], options: Mapping[str, bool]) -> None:
         self.names = names
         self.defaults = defaults
         self.options = options
+        self.positional = () if options["kw_only"] else names
+        self.setters: list[tuple[str, Any]] = []  # of the fields, once there is an instance
         self.made = 0  # instances, while they are few
 
 
@@ -130,21 +132,25 @@ def _init(self: Any, /, *arguments: Any, **named: Any) -> None:
     cls = type(self)
     record = cls.__record__
     record.made += 1
-    positional = () if record.options["kw_only"] else record.names
-    values = {**record.defaults, **dict(zip(positional, arguments, strict=False)), **named}
-    is_right = (
-        len(arguments) <= len(positional)
-        and named.keys().isdisjoint(positional[: len(arguments)])
-        and len(values) == len(record.names)
-        and all(name in values for name in record.names)
-    )
-    if record.made > _FEW or not is_right:  # the compiled one says what is wrong
-        cls.__init__ = _constructor(cls)
-        self.__init__(*arguments, **named)
-        return
-    for name in record.names:
-        value = values[name]
-        object.__setattr__(self, name, value.new() if isinstance(value, _Factory) else value)
+    positional = record.positional
+    if record.made <= _FEW and len(arguments) <= len(positional):
+        values = {**record.defaults, **named}
+        for name, value in zip(positional, arguments, strict=False):
+            if name in named:
+                break
+            values[name] = value
+        else:
+            setters = record.setters = record.setters or [(name, vars(cls)[name].__set__) for name in record.names]
+            if len(values) == len(setters):
+                try:
+                    for name, put in setters:
+                        value = values[name]
+                        put(self, value.new() if type(value) is _Factory else value)
+                    return
+                except KeyError:  # one is missing
+                    pass
+    cls.__init__ = _constructor(cls)  # says what is wrong, if something is
+    self.__init__(*arguments, **named)
 
 
 @recursive_repr("...")

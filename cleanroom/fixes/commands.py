@@ -13,6 +13,7 @@ from cleanroom.fixes import leftovers, needs, remedies
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.remedies import Plan
 from cleanroom.fixes.script import Link, Place
+from cleanroom.globs import matches
 from cleanroom.ledger import Layer, Ledger, Mount
 from cleanroom.paths import ANYWHERE, below
 from cleanroom.recipe import Hazard, Recipe
@@ -138,13 +139,11 @@ def _replace(site: Site, event: Clean, hazard: Hazard) -> Fix:
 
 def _program_index(command: shell.Command, recipe: Recipe) -> int:
     """Return the index of the word that calls the manager: its own program, or the Python that runs its module."""
-    from fnmatch import fnmatchcase
-
     for index, word in enumerate(command.words):
         name = (word.literal or "").rpartition("/")[2]
         if index > 1 and command.words[index - 1].raw == "-m":
             return index - 2
-        if any(fnmatchcase(name, pattern) for program in recipe.programs for pattern in program.names):
+        if any(matches(name, pattern) for program in recipe.programs for pattern in program.names):
             return index
     raise DeclinedError("the command is put together at run time")
 

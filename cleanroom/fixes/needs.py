@@ -126,7 +126,9 @@ def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
     """Return the line of a later use of the same manager that is told to work from its cache alone."""
     text = ledger.dockerfile.text
     if ("works offline", 0) not in ledger.memory:
-        ledger.memory["works offline", 0] = bool(_OFFLINE.search(text))
+        lowered = text.lower()  # what a match has in it, looked for first since the pattern takes long to compile
+        may_be = any(part in lowered for part in ("offline", "no-index", "network", "goproxy", "mvn", "frozen"))
+        ledger.memory["works offline", 0] = may_be and bool(_OFFLINE.search(text))
     if not ledger.memory["works offline", 0]:  # as nearly always
         return None
     for layers in followers(ledger, layer):
@@ -153,12 +155,12 @@ def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
 
 
 # Verbs that do nothing but fill the cache, for a command that is to come.
-_FETCHERS = regex(r"fetch|download|prefetch|mod|get|dependency:.*|dependencies|resolve|restore|update-deps")
+_FETCHERS = {"fetch", "download", "prefetch", "mod", "get", "dependencies", "resolve", "restore", "update-deps"}
 
 
 def fetches_for(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
     """Return the line of a later command that uses what a command of ``layer`` fetched ahead."""
-    if not _FETCHERS.fullmatch(fill.verb):
+    if fill.verb not in _FETCHERS and not fill.verb.startswith("dependency:"):
         return None
     for layers in followers(ledger, layer):
         for other in layers:

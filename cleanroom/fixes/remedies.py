@@ -10,6 +10,7 @@ from cleanroom.events import Clean, Fill, Remove, Walker
 from cleanroom.facts import at_home
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.script import Place
+from cleanroom.globs import matches
 from cleanroom.ledger import Outcome, empties
 from cleanroom.paths import UNKNOWN, below
 from cleanroom.recipe import Recipe, Remedy
@@ -202,19 +203,17 @@ def _written(site: Site, words: tuple[str, ...], recipe: Recipe, fills: list[Fil
 
 def _program(site: Site, name: str, recipe: Recipe, fills: list[Fill]) -> str:
     """Return how to call the manager's program ``name``, so that it is there: as the last fill calls it."""
-    from fnmatch import fnmatchcase
-
     family = next((program for program in recipe.programs if name in program.names), None)
     command = fills[-1].command
     if family is None or command is None:
         return name
     for word in command.words:
         base = (word.literal or word.raw).strip("\"'").rpartition("/")[2]
-        if any(fnmatchcase(base, pattern) for pattern in family.names):
+        if any(matches(base, pattern) for pattern in family.names):
             if word.literal is None or not _WORD.fullmatch(word.raw):
                 raise DeclinedError(f"the name of the program is put together at run time: {word.raw}")
             return word.raw
-        if any(fnmatchcase(base, pattern) for program in recipe.programs for pattern in program.names):
+        if any(matches(base, pattern) for program in recipe.programs for pattern in program.names):
             if family.comes_along:
                 return name
             break
@@ -354,8 +353,6 @@ def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()
 
 def _verb(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[str, int]:
     """Return the last word of the command's verb and its index."""
-    from fnmatch import fnmatchcase
-
     programs = fill.recipe.programs
     start = next(
         (
@@ -363,7 +360,7 @@ def _verb(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[
             for index, word in enumerate(words)
             if word is not None
             and (
-                any(fnmatchcase(word.rpartition("/")[2], name) for program in programs for name in program.names)
+                any(matches(word.rpartition("/")[2], name) for program in programs for name in program.names)
                 or (index and words[index - 1] == "-m" and any(word in program.modules for program in programs))
             )
         ),
