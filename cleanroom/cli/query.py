@@ -57,7 +57,7 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
         needs = [f"ENV {name}={value}" for name, value in answer.environment.items()]
         for need in [*needs, *([answer.before] if answer.before else [])]:
             click.echo(f"needs before it: {need}", err=True)
-        if answer.note and answer.kind == "mount":
+        if answer.note:
             click.echo(f"note: {answer.note}", err=True)
 
 
