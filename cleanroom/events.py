@@ -1038,11 +1038,11 @@ class Walker:
         prevented: dict[str, str] = {}
         for prevention in recipe.preventions:
             by = ""
+            asked = prevention.use is None or uses(prevention.use)
             if prevention.option:
-                asked = prevention.use is None or uses(prevention.use)
                 if asked and has(prevention.option):
                     by = prevention.option
-            elif prevention.variable:
+            elif prevention.variable and asked:
                 value = environment.get(prevention.variable, "")
                 if value is None or UNKNOWN in value:
                     by = "?"

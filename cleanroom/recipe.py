@@ -168,7 +168,7 @@ class Prevention:
 
     caches: tuple[str, ...]  # also payload that then lies elsewhere
     option: str = ""
-    use: Use | None = None  # the uses that take the option; None: all that fill the caches
+    use: Use | None = None  # the uses that heed the option or variable; None: all that fill the caches
     variable: str = ""
     setting: str = ""  # verb of the manager that stores it: "config set global.no-cache-dir"
     values: tuple[str, ...] = ()  # of the variable or setting that prevent, in lower case; empty: any but ""

@@ -260,6 +260,14 @@ def test_validate_names_what_has_changed(tmp_path: Path, recipe: Recipe, capsys:
         Library(tmp_path).find("brewer")
 
 
+@pytest.mark.parametrize(
+    "options", [["--given-bases"], ["--given-bases", "--base", "x:1=oci:x"], ["--only", "nothing"]]
+)
+def test_no_such_proof(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prove", *options]) == 2
+    assert "no such proof" in capsys.readouterr().err
+
+
 def test_files_are_served_so_that_clients_keep_them(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"0123456789")
     with serving(tmp_path) as address:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from cleanroom.exits import FINDINGS, TROUBLE
 if TYPE_CHECKING:
     from cleanroom.proofs.run import Workshop
     from cleanroom.proved import Proved
-    from cleanroom.recipe import Recipe
+    from cleanroom.recipe import Proof, Recipe
 
 
 @click.command()
@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME=PLACE",
     help="Where a base image is: debian:12-slim=oci:FOLDER, or what else the engine takes. May be repeated.",
+)
+@click.option(
+    "--given-bases", is_flag=True, help="Only proofs on a base that --base names; no registry of images is asked."
 )
 @click.option("--record", is_flag=True, help="Write what was measured into proofs/ beside the recipes.")
 @click.option(
@@ -60,6 +63,7 @@ def command(
     managers: tuple[str, ...],
     engine: str | None,
     bases: tuple[str, ...],
+    given_bases: bool,
     record: bool,
     time_limit: int,
     folder: str,
@@ -83,34 +87,39 @@ def command(
         if not recipe.proof:
             raise click.UsageError(f"the recipe of {recipe.id} has no proof to run; {recipe.origin} can have one")
     given = dict(_pair(text) for text in bases)
+
+    def is_chosen(proof: Proof) -> bool:
+        return (not only or only in (proof.id, proof.base)) and (not given_bases or proof.base in given)
+
+    chosen = [(recipe, proofs) for recipe in recipes if (proofs := list(filter(is_chosen, recipe.proof)))]
+    if not chosen:
+        raise click.UsageError("there is no such proof: see --only and --given-bases, and the recipes' field proof")
     trusted = os.environ.get("SSL_CERT_FILE", "") if certificates is None else certificates
     if trusted and not Path(trusted).is_file():
         raise click.UsageError(f"--certificates: {trusted}: there is no such file")
     try:
         with _terminated(), engines.opened(engines.choose(engine or ""), folder, time_limit) as opened:
             workshop = Workshop(opened, library, given, trusted, _progress)
-            return _prove(recipes, workshop, only, form, record=record)
+            return _prove(chosen, workshop, form, record=record)
     except engines.EngineError as error:
         raise click.ClickException(str(error)) from None
 
 
-def _prove(recipes: list[Recipe], workshop: Workshop, only: str, form: str, *, record: bool) -> int:
+def _prove(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop, form: str, *, record: bool) -> int:
     from cleanroom import proved
     from cleanroom.proofs.report import lines
     from cleanroom.proofs.run import ProofError, prove
 
     code = 0
-    count = 0
     documents = []
-    for recipe in recipes:
+    for recipe, proofs in chosen:
         found: list[Proved] = []
-        for proof in recipe.proof:
-            if only and only not in (proof.id, proof.base):
-                continue
-            count += 1
+        for proof in proofs:
             try:
                 item = prove(recipe, proof, workshop)
             except ProofError as error:
+                if is_verbose() and error.__cause__ is not None:
+                    click.echo(str(error.__cause__), err=True)
                 click.echo(f"{recipe.id} on {proof.base}: could not be run: {error}", err=True)
                 code = TROUBLE
                 continue
@@ -127,8 +136,6 @@ def _prove(recipes: list[Recipe], workshop: Workshop, only: str, form: str, *, r
         import json
 
         click.echo(json.dumps([json.loads(proved.document(item)) for item in documents], indent=1))
-    if not count:
-        raise click.UsageError(f"--only: no recipe has a proof {only!r}")
     return code
 
 

@@ -34,7 +34,10 @@ _ENGINE_SAYS = re.compile(r'(?i)error: |time="|STEP \d|COMMIT|-->|\[\d/\d\]|(sub
 
 
 class ProofError(Exception):
-    """A proof that could not be run: no base, a setup that fails, an install that does not work by itself."""
+    """A proof that could not be run: no base, a setup that fails, an install that does not work by itself.
+
+    Its cause is the BuildError, with what was printed, if there was one.
+    """
 
 
 @dataclass(slots=True)
@@ -59,7 +62,7 @@ class Workshop:
                 self.engine.load(image, _reference(given) if given else f"docker.io/{_whole(proof.base)}")
             except BuildError as error:
                 hint = "" if given else f"\n--base {proof.base}=oci:FOLDER names one that is here"
-                raise ProofError(f"the base {proof.base} cannot be had: {_reason(error)}{hint}") from None
+                raise ProofError(f"the base {proof.base} cannot be had: {_reason(error)}{hint}") from error
             self._loaded[proof.base] = self.engine.name(image)
         return self._loaded[proof.base]
 
@@ -104,7 +107,7 @@ def prove(recipe: Recipe, proof: Proof, workshop: Workshop) -> Proved:
             stack.callback(engine.forget, prepared)
             version = _version(plan.version(recipe, proof, engine.name(prepared)), f"{prepared}-version", engine)
         except BuildError as error:
-            raise ProofError(f"what the proof begins from cannot be built: {_reason(error)}") from None
+            raise ProofError(f"what the proof begins from cannot be built: {_reason(error)}") from error
         except plan.PlanError as error:
             raise ProofError(str(error)) from None
         place = plan.place(recipe, proof, library, version)
@@ -232,7 +235,7 @@ class _Bench:
         try:
             self._engine.build(self._name(build), build.dockerfile)
         except BuildError as error:
-            raise ProofError(f"the install fails by itself: {_reason(error)}") from None
+            raise ProofError(f"the install fails by itself: {_reason(error)}") from error
         result = self._measure(build)
         if problem := self._check(build):
             raise ProofError(f"without a remedy, too, {problem}")
