@@ -22,6 +22,7 @@ LEAST = 6
 EXCUSED = {
     ("corepack", "unclean"): "all it leaves is small",
     ("corepack", "cleaned"): "all it leaves is small",
+    ("huggingface", "unclean"): "all it leaves is small",
     ("rustup", "unclean"): "all it leaves is small",
     ("rustup", "cleaned"): "all it leaves is small",
     ("rustup", "mounted"): "all it leaves is small",
