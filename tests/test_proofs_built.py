@@ -255,6 +255,21 @@ def test_by_docker(
     assert not images.stdout
 
 
+def test_a_build_of_docker_that_hangs_is_ended(
+    tiny: Path, recipes: Path, place: Path, daemon: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in daemon.items():
+        monkeypatch.setenv(variable, value)
+    limit = ["--time-limit", "5"]
+    done = run(tiny, recipes, place, "--engine", "docker", *limit, install="brewer add hello && brewer hang")
+    assert done.returncode == 2
+    assert "took longer than 5 seconds" in done.stderr
+    images = subprocess.run(["docker", "images", "--all", "--quiet"], capture_output=True, text=True, check=True)
+    assert not images.stdout
+    folder = Path(daemon["DOCKER_HOST"].removeprefix("unix://")).parent
+    wait_for(lambda: not sleeping(folder))
+
+
 def test_what_stays_mounted_is_not_removed(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = place / "a store"
     (folder / "mounted").mkdir(parents=True)
@@ -382,6 +397,20 @@ def hanging(place: Path) -> list[int]:
         try:
             if str(folder.joinpath("root").readlink()).startswith(str(place)):
                 found.append(int(folder.name))
+        except OSError:
+            continue
+    return found
+
+
+def sleeping(folder: Path) -> list[str]:
+    """Return the processes that hang in a container of the Docker daemon whose files lie in ``folder``."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if (process / "cmdline").read_text() != "sleep\0001000\0":
+                continue
+            if str(folder) in (process / "mountinfo").read_text():
+                found.append(process.name)
         except OSError:
             continue
     return found
