@@ -5,8 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import random
 import statistics
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -319,6 +321,31 @@ def test_sources_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
             list(open_source(name, content="text").read())
         assert message in str(caught.value)
         assert name.removeprefix("git:") in str(caught.value)
+
+
+READING = """
+import sys
+from cleanroom.survey.sources import open_source
+
+def resident():  # MB, of Linux
+    return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS"))) / 1024
+
+sizes = [resident() for row, _ in enumerate(open_source(sys.argv[1]).read()) if row % 1000 == 500]
+print(len(sizes), sizes[-1] - sizes[len(sizes) // 4])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_reading_a_long_table_takes_no_more_memory_than_a_short_one(tmp_path: Path) -> None:
+    dice = random.Random(0)
+    file = str(tmp_path / "long.parquet")
+    with pq.ParquetWriter(file, pa.schema([("content", pa.string())])) as writer:
+        for _ in range(200):  # row groups
+            writer.write_table(pa.table({"content": [f"FROM a\n# {dice.randbytes(500).hex()}" for _ in range(1000)]}))
+    done = subprocess.run([sys.executable, "-c", READING, file], capture_output=True, text=True, check=True)
+    count, grown = done.stdout.split()
+    assert int(count) == 200
+    assert float(grown) < 10  # MB; one reader for all row groups took 129 more
 
 
 def test_a_column_that_is_not_there(tmp_path: Path) -> None:

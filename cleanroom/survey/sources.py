@@ -179,11 +179,15 @@ def _parquet(name: str, content: str, keys: Sequence[str]) -> Source:
     def read() -> Iterator[Place]:
         with _open(name) as stream:
             row = 0
-            # Without a buffer's size a row group, which may be the whole file, is read at once.
-            for batch in pq.ParquetFile(stream, buffer_size=1 << 20).iter_batches(_ROWS, columns=[content, *keys]):
-                for values in batch.to_pylist():
-                    yield _row(name, row, values, content, keys)
-                    row += 1
+            # Without a buffer's size a row group, which may be the whole file, is read at once. One reader for all row
+            # groups keeps memory for each that it has read; so does each thread of its pool.
+            file = pq.ParquetFile(stream, buffer_size=1 << 20)
+            for group in range(file.num_row_groups):
+                wanted = [content, *keys]
+                for batch in file.iter_batches(_ROWS, row_groups=[group], columns=wanted, use_threads=False):
+                    for values in batch.to_pylist():
+                        yield _row(name, row, values, content, keys)
+                        row += 1
 
     return Source(name, length, read)
 
