@@ -134,7 +134,9 @@ def run(
             for piece in FEEDS[form].render(checked):
                 _print(piece)
         elif totals.files:
-            remark(text_feed.summary(totals.severities, totals.files, totals.files_with_findings))
+            remark(
+                text_feed.summary(totals.severities, totals.files, totals.files_with_findings, totals.files_with_errors)
+            )
     for name, file in outputs:
         _write(name, file, checked, width)
     if totals.in_trouble:
@@ -211,6 +213,7 @@ class _Totals:
 
     files: int = 0  # that were read
     files_with_findings: int = 0
+    files_with_errors: int = 0  # of those that were read
     severities: Counter[str] = field(default_factory=Counter)
     fails: bool = False
     in_trouble: bool = False
@@ -220,6 +223,7 @@ class _Totals:
         for outcome in outcomes:
             self.files += outcome.was_read
             self.files_with_findings += bool(outcome.severities)
+            self.files_with_errors += outcome.was_read and outcome.in_trouble
             self.severities.update(outcome.severities)
             self.fails |= outcome.fails
             self.in_trouble |= outcome.in_trouble

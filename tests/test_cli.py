@@ -100,7 +100,7 @@ def test_each_trouble_is_one_line_and_the_rest_goes_on(run: Run) -> None:
         "Dockerfile.latin: error: not UTF-8 text (line 2); convert it to UTF-8",
     ]
     assert re.match(r"Dockerfile\.typo:1:1: error: .*FRMO", lines[3])
-    assert lines[4] == "1 finding in 1 of 2 files: 1 warning"
+    assert lines[4] == "1 finding in 1 of 2 files: 1 warning (1 with errors, see above)"
     assert "Dockerfile:2:5" in result.out
 
 

@@ -148,6 +148,7 @@ def test_when_there_is_colour(stream: io.StringIO, environment: dict[str, str], 
 def test_the_summary() -> None:
     assert text_feed.summary({}, 1, 0) == "No findings in 1 file."
     assert text_feed.summary({}, 12, 0) == "No findings in 12 files."
+    assert text_feed.summary({}, 12, 0, 2) == "No findings in 12 files (2 with errors, see above)."
     assert text_feed.summary({"warning": 2, "info": 1}, 2, 1) == "3 findings in 1 of 2 files: 2 warnings, 1 info"
     assert text_feed.summary({"error": 1}, 1, 1) == "1 finding in 1 file: 1 error"
 

@@ -36,11 +36,12 @@ def render(file: str, text: str, report: Report, *, colour: bool, width: int) ->
     return "".join(f"{line}\n" for line in lines)
 
 
-def summary(counts: Mapping[str, int], files: int, files_with_findings: int) -> str:
+def summary(counts: Mapping[str, int], files: int, files_with_findings: int, files_with_errors: int = 0) -> str:
     """Return the last line: how many findings of each severity, in how many files."""
     total = sum(counts.values())
+    errors = f" ({files_with_errors} with errors, see above)" if files_with_errors else ""
     if not total:
-        return f"No findings in {_count(files, 'file')}."
+        return f"No findings in {_count(files, 'file')}{errors}."
     kinds = [
         f"{counts[severity]} info" if severity == "info" else _count(counts[severity], severity)
         for severity in reversed(SEVERITIES)
@@ -49,7 +50,7 @@ def summary(counts: Mapping[str, int], files: int, files_with_findings: int) -> 
     where = (
         _count(files, "file") if files_with_findings == files else f"{files_with_findings} of {_count(files, 'file')}"
     )
-    return f"{_count(total, 'finding')} in {where}: {', '.join(kinds)}"
+    return f"{_count(total, 'finding')} in {where}: {', '.join(kinds)}{errors}"
 
 
 def printable(text: str) -> str:
