@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -330,6 +331,16 @@ def test_a_build_that_hangs_is_ended(tiny: Path, recipes: Path, place: Path) -> 
     assert done.returncode == 2
     assert "took longer than 5 seconds" in done.stderr
     assert not hanging(place)
+
+
+def test_what_an_install_leaves_running_is_ended(tiny: Path, recipes: Path, place: Path) -> None:
+    long = str(1_000_000 + int(token_hex(4), 16))
+    start = f"(sleep {long} >/dev/null 2>&1 </dev/null &)"
+    done = run(tiny, recipes, place, install=f"brewer add hello && {start}", remedies=SHORT["remedies"][1:2])
+    assert done.returncode == 0, done.stderr
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            assert file.read_text() != f"sleep\0{long}\0"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import fcntl
 import json
 import os
@@ -11,7 +12,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
@@ -24,6 +25,7 @@ TIME_LIMIT = 600.0  # seconds, of one command of the engine
 # Of the engine, on a busy machine: its own folders are in use, or an image that it has just made is not found.
 _FLAWS = ("device or resource busy", "Trying to pull localhost/")
 _TRIES = 2  # then, before the last
+_PR_SET_CHILD_SUBREAPER = 36
 _TAIL = 25  # lines shown of a build that failed
 
 
@@ -122,6 +124,7 @@ class Engine:
         command = [self.program, *self.options(), *arguments]
         shown = f"{self.program} {arguments[0]}"
         limit = limit or self.time_limit
+        before = _children()
         with (self.folder / "tmp" / f"output-{token_hex(4)}").open("w+b") as output:
             try:
                 process = subprocess.Popen(
@@ -147,6 +150,8 @@ class Engine:
             except BaseException:  # interrupted
                 _end(process)
                 raise
+            finally:
+                _end_children(before)
         said = _read(output.name)
         Path(output.name).unlink(missing_ok=True)
         if code:
@@ -297,6 +302,7 @@ def opened(engine: type[Opened], place: str = "", time_limit: float = TIME_LIMIT
             lock = os.open(folder / "lock", os.O_CREAT | os.O_RDWR)
             fcntl.flock(lock, fcntl.LOCK_EX)
         made = engine(folder, time_limit)
+        _adopt(True)
     except OSError as error:
         raise EngineError(f"{place}: no folder can be made there: {error.strerror}") from None
     try:
@@ -304,6 +310,7 @@ def opened(engine: type[Opened], place: str = "", time_limit: float = TIME_LIMIT
     finally:
         with _undisturbed():
             made.close()
+            _adopt(False)
             try:
                 remove(folder)
             finally:
@@ -391,6 +398,32 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         return
+
+
+def _adopt(yes: bool) -> None:
+    """Become the parent of what a command leaves running, or no longer: https://man7.org/linux/man-pages/man2/prctl.2.html.
+
+    Chroot isolation has no namespace of processes, with which a container would end the daemons that a RUN has started.
+    """
+    with contextlib.suppress(AttributeError, OSError):  # on other systems than Linux
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, int(yes), 0, 0, 0)
+
+
+def _children() -> frozenset[int]:
+    found: set[int] = set()
+    for file in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # a thread that has ended
+            found.update(map(int, file.read_text().split()))
+    return frozenset(found)
+
+
+def _end_children(before: Collection[int]) -> None:
+    """End the children that were not there ``before``, and those that they leave."""
+    while left := _children().difference(before):
+        for number in left:
+            with contextlib.suppress(ProcessLookupError, ChildProcessError):
+                os.kill(number, signal.SIGKILL)
+                os.waitpid(number, 0)
 
 
 def _read(path: str) -> str:
