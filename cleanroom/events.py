@@ -1520,7 +1520,8 @@ def cache_paths(
             name, _, tail = path[1:].partition(">")
             if name.startswith("-"):
                 value = next(
-                    (given.partition("=")[2] for given in reversed(options) if given.startswith(f"{name}=")), ""
+                    (given.partition("=")[2] for given in reversed(options) if given.startswith(f"{name}=")),
+                    "." if name in options else "",
                 )
             else:
                 value = stored.get((recipe.id, name), "")
