@@ -53,6 +53,17 @@ done
 [ $# -gt 0 ] || exit 0
 exec "$@"
 """
+# Runs the text that it is given, as su and runuser do.
+_SWITCH = r"""#!/bin/dash
+while [ $# -gt 0 ]; do
+  case $1 in
+    --command=*) exec dash -c "${1#--command=}" ;;
+    -s|-g|-G|-w) shift 2 ;;
+    --command|-*c) exec dash -c "$2" ;;
+    *) shift ;;
+  esac
+done
+"""
 _WRAPPERS = ("sudo", "env", "nice", "time", "timeout", "nohup")
 _BUILTIN = frozenset(
     (".", ":", "[", "alias", "bg", "break", "cd", "command", "continue", "declare", "echo", "eval", "exec", "exit")
@@ -94,10 +105,13 @@ class Sandbox:
         (self.root / "bin/sh").symlink_to("dash")
         self._write("fake", _FAKE)
         self._write("wrapper", _WRAPPER)
+        self._write("switch", _SWITCH)
         for name in ("sh", *SHELLS):
             (self.root / "fakes" / name).symlink_to(f"/bin/{name}")
         for name in _WRAPPERS:
             (self.root / "fakes" / name).symlink_to("/wrapper")
+        for name in ("su", "runuser"):
+            (self.root / "fakes" / name).symlink_to("/switch")
         (self.root / "log").touch()
         (self.root / "log").chmod(0o666)
         self.kept = {path.name for path in self.root.iterdir()}
