@@ -124,7 +124,26 @@ def rego(folder: Path, rules: Path) -> Found:
     return found
 
 
-TOOLS: dict[str, Callable[[Path, Path], Found]] = {"semgrep": semgrep, "rego": rego, "checkov": checkov}
+def trivy(folder: Path, rules: Path) -> Found:
+    """Run the same policy in Trivy, as a custom check."""
+    export("rego", rules)
+    command = ["trivy", "config", "--skip-check-update", "--skip-version-check", "--disable-telemetry", "--quiet"]
+    command += ["--config-check", str(rules), "--config-data", str(rules), "--check-namespaces", "user"]
+    done = subprocess.run([*command, "--format", "json", str(folder)], capture_output=True, text=True, check=True)
+    return {
+        (Path(result["Target"]).name, row["CauseMetadata"]["StartLine"], re.findall(r"\[(.*?)\]", row["Message"])[-1])
+        for result in json.loads(done.stdout).get("Results", ())
+        for row in result.get("Misconfigurations", ())
+        if row["ID"] == "CLEANROOM"
+    }
+
+
+TOOLS: dict[str, Callable[[Path, Path], Found]] = {
+    "semgrep": semgrep,
+    "rego": rego,
+    "trivy": trivy,
+    "checkov": checkov,
+}
 
 
 def is_there(tool: str) -> bool:
