@@ -110,6 +110,7 @@ def finds(match: Match, run: str) -> bool:
         ("apt.lists", "RUN --mount=type=cache,target=/var/lib/apt apt-get update", False),
         ("apt.lists", "RUN --mount=type=secret,id=a apt-get update", True),
         ("apt.lists", "RUN echo apt-get-update", False),
+        ("apk.index", "RUN apk add --no-cache --virtual .fetch xz && apk del .fetch", False),
         ("pip.cache", "RUN pip3.12 install flask", True),
         ("pip.cache", "RUN python3 -m pip install flask", True),
         ("pip.cache", "RUN pip install --no-cache-dir flask", False),

@@ -47,7 +47,9 @@ def matches(recipes: Iterable[Recipe]) -> Iterator[Match]:
         for cache in recipe.caches:
             if cache.minor or cache.kept_out_by_file:
                 continue
-            fills = [text for use in cache.filled_by if (text := _use(recipe, use, plain_only=True))]
+            # What only old versions fill is left out where others do too: a RUN does not say which version it runs.
+            uses = [use for use in cache.filled_by if not use.versions.startswith("<")] or cache.filled_by
+            fills = [text for use in uses if (text := _use(recipe, use, plain_only=True))]
             paths = [text for path in cache.paths if (text := _path(path.path))]
             if not fills:
                 continue
