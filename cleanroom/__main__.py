@@ -95,6 +95,8 @@ def _query(manager: str) -> Callable[[], int]:
 
     def write() -> int:
         sys.stdout.write(f"{answer.text}\n")
+        sys.stdout.flush()  # on a terminal both streams are one
+        sys.stderr.write("".join(f"{remark}\n" for remark in answer.remarks()))
         return 0
 
     return write

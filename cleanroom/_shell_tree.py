@@ -8,8 +8,10 @@ length that stands in the same place of the tree. Whoever reads the tree takes t
 from __future__ import annotations
 
 import re
+import sys
 import time
 from functools import lru_cache
+from importlib import import_module
 from importlib.machinery import ExtensionFileLoader, PathFinder
 
 from cleanroom.records import dataclass, field
@@ -17,6 +19,8 @@ from cleanroom.regex import regex
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     import tree_sitter
 
 MAX_LENGTH = 1 << 20
@@ -285,28 +289,26 @@ def expansion_end(text: str, index: int) -> int:
     return _Scanner(text, Masked(text), embedded=False).scan(index, len(text), until=0)
 
 
-def _grammar() -> object:
-    """Return tree-sitter-bash's grammar.
+def _binding(package: str) -> Any:
+    """Return the extension module of a package of tree-sitter's.
 
-    From its extension module where that is found, since the package around it imports ``importlib.resources``, which
-    takes as long as a small file, for queries that are not used here.
+    By itself where that is found, since the packages around them import ``importlib.resources`` and ``typing``, which
+    takes as long as half a small file, for what is not used here.
     """
-    package = PathFinder.find_spec("tree_sitter_bash")
-    binding = package and PathFinder.find_spec("tree_sitter_bash._binding", package.submodule_search_locations)
-    if binding and isinstance(binding.loader, ExtensionFileLoader):
-        module = binding.loader.create_module(binding)
-        binding.loader.exec_module(module)
-        return module.language()
-    import tree_sitter_bash
-
-    return tree_sitter_bash.language()
+    name = f"{package}._binding"
+    if name not in sys.modules and package not in sys.modules:
+        found = PathFinder.find_spec(package)
+        spec = found and PathFinder.find_spec(name, found.submodule_search_locations)
+        if spec and isinstance(spec.loader, ExtensionFileLoader):
+            sys.modules[name] = spec.loader.create_module(spec)  # whoever imports the package later has the same
+            spec.loader.exec_module(sys.modules[name])
+    return sys.modules.get(name) or import_module(name)
 
 
 @lru_cache(maxsize=1)
 def _language() -> tuple[tree_sitter.Language, tuple[str, ...]]:
-    import tree_sitter  # here: most of what cleanroom does needs no shell parser
-
-    language = tree_sitter.Language(_grammar())
+    # Here, since most of what cleanroom does needs no shell parser.
+    language = _binding("tree_sitter").Language(_binding("tree_sitter_bash").language())
     return language, tuple(language.node_kind_for_id(kind) or "" for kind in range(language.node_kind_count))
 
 
@@ -320,11 +322,9 @@ def grow(masked: str) -> tree_sitter.Node:
 
     The parser cannot be interrupted, but it asks for the text in pieces: when it has taken too long it gets no more.
     """
-    import tree_sitter
-
     if masked.count("|") - 2 * masked.count("||") > MAX_PIPES:
         raise UnreadableError(f"more than {MAX_PIPES} pipes", 0)
-    parser = tree_sitter.Parser(_language()[0])
+    parser: tree_sitter.Parser = _binding("tree_sitter").Parser(_language()[0])
     data = masked.encode("ascii")
     if len(data) <= SMALL:
         return parser.parse(data).root_node

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias, TypeVar
 
 from cleanroom.plugins import Problem, found_problems, take_over
 
@@ -15,9 +14,13 @@ MANY = 50  # from here on, starting processes pays
 _CHUNK = 8  # files handed to a worker at once
 _WINDOW = 64  # chunks under way: bounds the results that wait for their turn
 
-Job = TypeVar("Job")
-Result = TypeVar("Result")
-_Problems: TypeAlias = tuple[tuple[str, Problem], ...]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias, TypeVar
+
+    Job = TypeVar("Job")
+    Result = TypeVar("Result")
+    _Problems: TypeAlias = tuple[tuple[str, Problem], ...]
 
 
 def run(work: Callable[[Job], Result], jobs: Sequence[Job], lost: Callable[[Job], Result]) -> Iterator[Result]:

@@ -54,11 +54,8 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
         click.echo(json.dumps({**data, "proof": _proof(recipe, answer.remedy)}, indent=1))
     else:
         click.echo(answer.text)
-        needs = [f"ENV {name}={value}" for name, value in answer.environment.items()]
-        for need in [*needs, *([answer.before] if answer.before else [])]:
-            click.echo(f"needs before it: {need}", err=True)
-        if answer.note:
-            click.echo(f"note: {answer.note}", err=True)
+        for remark in answer.remarks():
+            click.echo(remark, err=True)
 
 
 def _proof(recipe: Recipe, remedy: Remedy) -> dict[str, object]:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
 
 from cleanroom.findings import SEVERITIES, Advice, Finding, Report
 from cleanroom.paths import readable
 from cleanroom.text import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
 
 _COLOURS = {"info": 36, "warning": 33, "error": 31}  # cyan, yellow, red
 _BOLD, _DIM = 1, 2
