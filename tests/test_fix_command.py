@@ -45,6 +45,18 @@ def test_it_says_what_it_did_not_fix_and_why(dockerfile: Path, capsys: pytest.Ca
     assert err == "0 findings fixed, 1 not.\n"
 
 
+def test_it_says_how_to_learn_why_what_is_for_information_is_not_fixed(
+    dockerfile: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dockerfile.write_text("FROM python:3\nRUN pip install --no-cache-dir a\nRUN pip install --no-cache-dir b\n")
+    assert main(["fix", "Dockerfile"]) == 0
+    assert capsys.readouterr() == ("", "0 findings fixed, 1 not (-v says why).\n")
+    assert main(["fix", "-v", "Dockerfile"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("Dockerfile:3: not fixed: split-installs[pip]: ")
+    assert err == "0 findings fixed, 1 not.\n"
+
+
 def test_a_diff_writes_nothing(dockerfile: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fix", "--diff", "Dockerfile"]) == 0
     out, err = capsys.readouterr()

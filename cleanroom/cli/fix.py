@@ -96,7 +96,7 @@ def command(
     ]
     # What goes to standard output is the text or the diff; where there is none, what was done.
     report_on_stderr = diff or discover.STDIN in [job.path for job in jobs]
-    fixed = declined = changed = 0
+    fixed = declined = unsaid = changed = 0
     for outcome in batch.run(_fix, jobs, _lost):
         click.echo(outcome.text, nl=False)
         sys.stdout.flush()
@@ -106,21 +106,23 @@ def command(
             remark(line)
         fixed += outcome.fixed
         declined += outcome.declined
+        unsaid += outcome.fixed + outcome.declined - len(outcome.lines)
         changed += outcome.changes
         in_trouble |= outcome.in_trouble
     sys.stdout.flush()
-    click.echo(_summary(fixed, declined, changed, written=not diff and not check), err=True)
+    click.echo(_summary(fixed, declined, unsaid, changed, written=not diff and not check), err=True)
     if in_trouble:
         return TROUBLE
     return FINDINGS if check and changed else 0
 
 
-def _summary(fixed: int, declined: int, changed: int, *, written: bool) -> str:
+def _summary(fixed: int, declined: int, unsaid: int, changed: int, *, written: bool) -> str:
     if not fixed and not declined:
         return "Nothing to fix."
     verb = "fixed" if written else "can be fixed"
     where = f" in {changed} file{'s' * (changed != 1)}" if changed else ""
-    return f"{fixed} finding{'s' * (fixed != 1)} {verb}{where}, {declined} not."
+    why = " (-v says why)" if unsaid else ""
+    return f"{fixed} finding{'s' * (fixed != 1)} {verb}{where}, {declined} not{why}."
 
 
 # One file: what follows runs in worker processes too.
