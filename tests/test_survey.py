@@ -163,7 +163,14 @@ def test_content_that_kills_workers_is_set_aside_and_tried_again(tmp_path: Path)
 
 def test_content_that_kills_workers_of_a_cluster_is_set_aside(tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
-    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines:
+    import dask
+
+    # A LocalCluster gives a worker up for good that happens to be away this long after it was lost first
+    # (_update_worker_status in https://github.com/dask/distributed/blob/main/distributed/deploy/spec.py).
+    with (
+        dask.config.set({"distributed.deploy.lost-worker-timeout": "10 minutes"}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as machines,
+    ):
         crew = cluster(machines.scheduler_address, die_on_deadly)
         _, new, aside = run(tmp_path / "out", [memory(LEFT, DEADLY, CLEAN)], crew)
     assert new == 2
