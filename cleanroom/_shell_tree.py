@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from _thread import allocate_lock
 from functools import lru_cache
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader, PathFinder
@@ -289,6 +290,9 @@ def expansion_end(text: str, index: int) -> int:
     return _Scanner(text, Masked(text), embedded=False).scan(index, len(text), until=0)
 
 
+_LOADING = allocate_lock()
+
+
 def _binding(package: str) -> Any:
     """Return the extension module of a package of tree-sitter's.
 
@@ -296,13 +300,15 @@ def _binding(package: str) -> Any:
     takes as long as half a small file, for what is not used here.
     """
     name = f"{package}._binding"
-    if name not in sys.modules and package not in sys.modules:
-        found = PathFinder.find_spec(package)
-        spec = found and PathFinder.find_spec(name, found.submodule_search_locations)
-        if spec and isinstance(spec.loader, ExtensionFileLoader):
-            sys.modules[name] = spec.loader.create_module(spec)  # whoever imports the package later has the same
-            spec.loader.exec_module(sys.modules[name])
-    return sys.modules.get(name) or import_module(name)
+    with _LOADING:  # two threads would make two modules, whose types are not those of each other
+        if name not in sys.modules and package not in sys.modules:
+            found = PathFinder.find_spec(package)
+            spec = found and PathFinder.find_spec(name, found.submodule_search_locations)
+            if spec and isinstance(spec.loader, ExtensionFileLoader):
+                module = spec.loader.create_module(spec)
+                spec.loader.exec_module(module)
+                sys.modules[name] = module  # whoever imports the package later has the same
+        return sys.modules.get(name) or import_module(name)
 
 
 @lru_cache(maxsize=1)
