@@ -11,7 +11,7 @@ import re
 import sys
 import time
 from _thread import allocate_lock
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader, PathFinder
 
@@ -293,6 +293,7 @@ def expansion_end(text: str, index: int) -> int:
 _LOADING = allocate_lock()
 
 
+@cache
 def _binding(package: str) -> Any:
     """Return the extension module of a package of tree-sitter's.
 

@@ -106,8 +106,7 @@ def cleanup_fails(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -
 def _replace(site: Site, event: Clean, hazard: Hazard) -> Fix:
     recipe = event.recipe
     command = _written(event)
-    in_array = site.layer.instruction.exec_form is not None
-    if in_array and not site.layer.scripts:
+    if site.is_array:
         raise DeclinedError("the RUN is in exec form (a JSON array)")
     cleaning = remedies.read_cleaning(hazard.instead, recipe)
     start = _program_index(command, recipe)
@@ -121,7 +120,8 @@ def _replace(site: Site, event: Clean, hazard: Hazard) -> Fix:
     called = words[0].raw.rpartition("/")[2]
     if len(cleaning.commands) == 1 and any({called, first[0]} <= set(program.names) for program in recipe.programs):
         text = " ".join((words[0].raw, *first[1:]))
-    if (event.nested or in_array) and not re.fullmatch(r"[\w /.*~-]+", text):
+    in_string = event.nested or site.layer.instruction.exec_form is not None
+    if in_string and not re.fullmatch(r"[\w /.*~-]+", text):
         raise DeclinedError("the command stands in a text of its own")
     plan = Plan(f"write {text} instead", [Edit(Span(words[0].span.start, words[-1].span.end), text)], cleaning.why)
     remedy = next((remedy for remedy in recipe.remedies if remedy.run == hazard.instead), None)
@@ -211,7 +211,7 @@ def mount_defeated(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
 
 
 def _without_option(site: Site, fill: Fill) -> Edit:
-    if site.layer.instruction.exec_form is not None and not site.layer.scripts:
+    if site.is_array:
         raise DeclinedError("the RUN is in exec form (a JSON array)")
     command = _written(fill)
     for index, word in enumerate(command.words):

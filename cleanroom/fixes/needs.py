@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from cleanroom.events import Clean, Fill, Need, Other, Remove
 from cleanroom.ledger import Layer, Ledger, Outcome, empties
@@ -99,13 +99,17 @@ _BY_APT = regex(
 )
 
 
+def _mentions(ledger: Ledger, what: str, search: Callable[[str], object]) -> bool:
+    """Tell whether ``search`` finds anything in the file; it is asked once, since nearly always it does not."""
+    question = (what, 0)
+    if question not in ledger.memory:
+        ledger.memory[question] = bool(search(ledger.dockerfile.text))
+    return bool(ledger.memory[question])
+
+
 def installer(ledger: Ledger, outcome: Outcome) -> tuple[int, str] | None:
     """Return the line of a later RUN that may install by way of the manager unseen, and the program that does."""
-    if outcome.fill.recipe.id != "apt":
-        return None
-    if ("by apt", 0) not in ledger.memory:
-        ledger.memory["by apt", 0] = bool(_BY_APT.search(ledger.dockerfile.text))
-    if not ledger.memory["by apt", 0]:  # as nearly always
+    if outcome.fill.recipe.id != "apt" or not _mentions(ledger, "by apt", _BY_APT.search):
         return None
     for layers in followers(ledger, outcome.layer):
         for other in layers:
@@ -122,15 +126,17 @@ _OFFLINE = regex(
 )
 
 
+def _works_offline(text: str) -> bool:
+    lowered = text.lower()  # what a match has in it, looked for first since the pattern takes long to compile
+    may_be = any(part in lowered for part in ("offline", "no-index", "network", "goproxy", "mvn", "frozen"))
+    return may_be and bool(_OFFLINE.search(text))
+
+
 def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
     """Return the line of a later use of the same manager that is told to work from its cache alone."""
-    text = ledger.dockerfile.text
-    if ("works offline", 0) not in ledger.memory:
-        lowered = text.lower()  # what a match has in it, looked for first since the pattern takes long to compile
-        may_be = any(part in lowered for part in ("offline", "no-index", "network", "goproxy", "mvn", "frozen"))
-        ledger.memory["works offline", 0] = may_be and bool(_OFFLINE.search(text))
-    if not ledger.memory["works offline", 0]:  # as nearly always
+    if not _mentions(ledger, "works offline", _works_offline):
         return None
+    text = ledger.dockerfile.text
     for layers in followers(ledger, layer):
         users = [
             other

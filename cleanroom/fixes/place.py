@@ -35,6 +35,11 @@ class Site:
         """The line the RUN starts on."""
         return self.layer.instruction.line
 
+    @property
+    def is_array(self) -> bool:
+        """Tell whether the RUN is a JSON array in which no script stands that could be changed as it is."""
+        return self.layer.instruction.exec_form is not None and not self.layer.scripts
+
     def script(self) -> Script:
         """Return the script of the RUN. Raises DeclinedError when it has none that could be edited."""
         question = ("script", id(self.layer))
@@ -51,7 +56,7 @@ class Site:
 
     def _read(self) -> Script:
         instruction = self.layer.instruction
-        if instruction.exec_form is not None and not self.layer.scripts:
+        if self.is_array:
             name = instruction.exec_form[0].text.rpartition("/")[2] if instruction.exec_form else ""
             raise DeclinedError(
                 "the RUN is in exec form (a JSON array), and its script could be changed only within escapes"

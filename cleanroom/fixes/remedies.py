@@ -339,7 +339,7 @@ def keep_columns(site: Site, edits: list[Edit]) -> list[Edit]:
 
 def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()) -> Edit:
     """Return the edit that puts an option behind the verb of a command. Raises DeclinedError."""
-    if site.layer.instruction.exec_form is not None and not site.layer.scripts:
+    if site.is_array:
         return _in_array(site, fill, text, verbs)
     command = fill.command
     if command is None:
