@@ -63,7 +63,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engine.Buildah]:
 def run(store: engine.Buildah, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the image as ``docker run --rm --volume FOLDER:/code:ro`` does, without its ENTRYPOINT."""
     container = store.run("from", "--pull-never", "localhost/cleanroom").strip()
-    script = ["sh", "-c", '"$@"; echo "status $?"', "sh", *command]  # Buildah makes 1 of every other status
+    # Buildah makes 1 of every other status, and hands on what comes by two pipes in any order.
+    script = ["sh", "-c", '"$@" 2>&1; echo "status $?"', "sh", *command]
     options = ["--isolation", "chroot", "--volume", f"{folder}:/code:ro"]
     said, _, status = store.run("run", *options, container, "--", *script).rpartition("status ")
     store.run("rm", container)
