@@ -241,6 +241,7 @@ TESTS = frozenset(
 )
 _HOLDS_OPTIONS = regex(r"(?i)(?:^|_)(?:opt|option|arg|argument|flag|param)s?(?:_|$)")
 _ASKS = regex(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
+_PYTHON = regex(r"(?:python|pypy)[\d.]*")
 _SHELLS = frozenset(("sh", "bash", "dash", "ash", "zsh", "ksh", "busybox"))
 # Options of wrappers whose value is the next word.
 _WRAPPERS: Mapping[str, tuple[str, ...]] = {
@@ -323,6 +324,7 @@ class Walker:
         self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
         self.steps = 0
         self.trap: tuple[MappedText, shell.Sequence] | None = None
+        self.piped_script = ""  # the Python script that the pipe at hand begins with
         self.known_removed: dict[str, tuple[int, bool]] = {}  # by path: how many files were removed, and if it was
 
     # -- scripts -------------------------------------------------------------------------------------------------
@@ -517,7 +519,9 @@ class Walker:
             self.walk(node.parts[0], guards)
             return
         for part in node.parts:
+            outer, self.piped_script = self.piped_script, self.downloaded(node.parts[0])
             self.isolated(part, guards)
+            self.piped_script = outer
         last = node.parts[-1]
         if isinstance(last, shell.Command) and last.words:
             words = [plain(value) for word in last.words for value in self.expand(word, guards)]
@@ -534,6 +538,12 @@ class Walker:
                 self.unresolved(last.span, "a script that comes through a pipe could not be seen")
             elif program == "xargs":
                 self.piped_removal(node, words, guards)
+
+    def downloaded(self, node: shell.Node) -> str:
+        """Return the base name of the Python script whose address or path a command names, "" where it names none."""
+        words = node.words if isinstance(node, shell.Command) else ()
+        names = (plain(self.pattern(word)[0]).rpartition("/")[2] for word in words[1:])
+        return next((name for name in names if name.endswith(".py")), "")
 
     def piped_removal(self, node: shell.Pipeline, words: list[str], guards: Guards) -> None:
         """Read ``find … | xargs rm``: the last command removes what the first one finds."""
@@ -683,10 +693,8 @@ class Walker:
                 self.trap = None
         else:
             found = self.library.program(program)
-            if found is None and re.fullmatch(r"(python|pypy)[\d.]*", program) and "-m" in words:
-                index = words.index("-m") + 1
-                found = self.library.module(words[index]) if index < len(words) else None
-                rest = rest[index + 1 :]
+            if found is None and _PYTHON.fullmatch(program):
+                found, rest = self.run_by_python(rest)
             if found is not None and found[0].shell:
                 return False  # its commands are not of a shell that is read here
             if found is not None:
@@ -699,6 +707,25 @@ class Walker:
             elif "clean" in program:
                 self.emit(Remove((UNKNOWN,), True, span, guards, 0))  # who knows what it removes
         return False
+
+    def run_by_python(self, rest: list[str]) -> tuple[tuple[Recipe, Program] | None, list[str]]:
+        """Return whose module or script the operands of Python name, and what is then the command line.
+
+        The name of a script is the verb of what it does: in ``python get-pip.py pip==24.0`` it is ``get-pip.py``.
+        """
+        words = [plain(word) for word in rest]
+        if "-m" in words:
+            index = words.index("-m") + 1
+            return (self.library.module(words[index]) if index < len(words) else None), rest[index + 1 :]
+        index = 0
+        while words[index : index + 1] and words[index].startswith("-") and words[index] not in ("-", "-c"):
+            index += 2 if words[index] in ("-W", "-X") else 1  # https://docs.python.org/3/using/cmdline.html
+        script = words[index].rpartition("/")[2] if index < len(words) else "-"
+        if script == "-":
+            script = self.piped_script
+        if not script.endswith(".py"):
+            return None, rest
+        return self.library.module(script), [script, *rest[index + 1 :]]
 
     def as_user(
         self,

@@ -40,7 +40,7 @@ class Program:
     """One executable (or Python module) of the manager, and how to find the verb on its command line."""
 
     names: tuple[str, ...]  # globs over the base name: pip, pip3, pip3.*
-    modules: tuple[str, ...] = ()  # python -m NAME
+    modules: tuple[str, ...] = ()  # python -m NAME; a script of Python, which is then the verb: get-pip.py
     options_with_value: tuple[str, ...] = ()  # options whose value is the next word: -o, --root
     runs: tuple[str, ...] = ()  # verbs behind which another command stands: conda run -n x pip install y; "": no verb
     folder_options: tuple[str, ...] = ()  # options whose value is the folder it works in: npm --prefix

@@ -72,4 +72,8 @@ def in_words(measured: RemedyProof, item: Proved) -> str:
 def executables(recipe: Recipe) -> list[str]:
     """Return the names a manager runs as."""
     names = [name for program in recipe.programs for name in program.names]
-    return names + [f"python -m {module}" for program in recipe.programs for module in program.modules]
+    return names + [
+        f"python {module}" if module.endswith(".py") else f"python -m {module}"
+        for program in recipe.programs
+        for module in program.modules
+    ]
