@@ -1537,6 +1537,11 @@ def cache_paths(
         holds = applies(candidate.versions, candidate.bases, base, recipe.id)
         if holds is False:
             continue
+        if name := candidate.with_variable:
+            given = environment.get(name, base.environment.get(name, ""))
+            if given == "":
+                continue
+            holds = holds if given else None
         if candidate.user:
             if user == "?":
                 holds = None

@@ -76,6 +76,7 @@ class CachePath:
     """
 
     path: str
+    with_variable: str = ""  # only where this variable is set: MIX_XDG, whose value says nothing of the place
     user: str = ""  # only when root runs it, or only when another user does: "root", "other"
     versions: str = ""
     bases: tuple[str, ...] = ()

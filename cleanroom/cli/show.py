@@ -111,7 +111,8 @@ def _cache(cache: Cache) -> Iterator[str]:
 
     yield f"  {cache.id}: {cache.what}"
     for path in cache.paths:
-        yield f"    {readable(path.path)}{_where(path)}"
+        variable = f"  (with {path.with_variable})" if path.with_variable else ""
+        yield f"    {readable(path.path)}{variable}{_where(path)}"
     if cache.typical:
         yield f"    about {size(cache.typical.bytes)} after {cache.typical.of}"
         yield from _link(cache.typical.source)
