@@ -1,12 +1,15 @@
-"""When a fact of a recipe holds on a base image, and how a remedy is written there."""
+"""When a fact of a recipe holds on a base image, where a cache lies there, and how a remedy is written."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import lru_cache
+from types import MappingProxyType
 
 from cleanroom.globs import matches
-from cleanroom.recipe import Base, Remedy
+from cleanroom.paths import UNKNOWN, absolute
+from cleanroom.recipe import Base, Cache, Payload, Recipe, Remedy
 
 
 @lru_cache(maxsize=4096)
@@ -82,3 +85,66 @@ def by_sudo(script: str) -> str:
     if re.search(r"[|;]", script):
         return "sudo sh -c '" + script.replace("'", "'\\''") + "'"
     return " && ".join(f"sudo {part}" for part in script.split(" && "))
+
+
+def cache_paths(
+    recipe: Recipe,
+    cache: Cache | Payload,
+    environment: Mapping[str, str | None],
+    options: list[str],
+    home: str,
+    base: Base,
+    folder: str = "/",
+    stored: Mapping[tuple[str, str], str] = MappingProxyType({}),
+    user: str = "root",
+) -> tuple[str, ...]:
+    """Return where a cache or payload lies, or may lie when that depends on what is not known.
+
+    ``folder`` is where the command works, ``stored`` has the settings of managers, ``user`` is ``?`` when not known.
+    """
+    found: list[str] = []
+    for candidate in cache.paths:
+        holds = applies(candidate.versions, candidate.bases, base, recipe.id)
+        if holds is False:
+            continue
+        if name := candidate.with_variable:
+            given = environment.get(name, base.environment.get(name, ""))
+            if given == "":
+                continue
+            holds = holds if given else None
+        if candidate.user:
+            if user == "?":
+                holds = None
+            elif (candidate.user == "root") != (user.partition(":")[0] in ("root", "0")):
+                continue
+        path = candidate.path
+        if path.startswith("<"):
+            name, _, tail = path[1:].partition(">")
+            if name.startswith("-"):
+                value = next(
+                    (given.partition("=")[2] for given in reversed(options) if given.startswith(f"{name}=")),
+                    "." if name in options else "",
+                )
+            else:
+                value = stored.get((recipe.id, name), "")
+            if not value:
+                continue
+            path = value + tail
+        elif path.startswith("$"):
+            match = re.match(r"\$\{?(\w+)\}?", path)
+            variable = match[1] if match else ""
+            given = environment.get(variable, base.environment.get(variable, ""))
+            if given and variable in recipe.lists:
+                given = given.partition(recipe.lists[variable])[0]
+            if given == "":
+                continue
+            path = (UNKNOWN if given is None else given) + path[len(match[0]) if match else 0 :]
+        if path.startswith("~"):
+            path = home + path[1:]
+        elif not path.startswith(UNKNOWN):
+            path = absolute(path, folder)
+        if path not in found:
+            found.append(path)
+        if holds:
+            break
+    return tuple(found)

@@ -10,15 +10,18 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from cleanroom import dockerfile as reader
+from cleanroom.command_lines import SHELLS, shell_operand
 from cleanroom.dockerfile import Dockerfile, Instruction, Stage
-from cleanroom.events import Clean, Event, Fill, Guards, Remove, State, Walker, configure, shell_operand, tell_versions
+from cleanroom.events import Clean, Event, Fill, Guards, Remove
 from cleanroom.findings import Unresolved
 from cleanroom.library import Library
 from cleanroom.paths import UNKNOWN, absolute, below, braces, covers, escape, plain
 from cleanroom.recipe import Base
 from cleanroom.records import dataclass, field
 from cleanroom.regex import regex
+from cleanroom.state import State, configure, tell_versions
 from cleanroom.text import MappedText, Source, Span
+from cleanroom.walk import Walker
 
 MAX_COPIES = 2_000  # sources of all COPY and ADD of one Dockerfile: each may be a script, or tell of a manager
 
@@ -392,7 +395,7 @@ class _Build:
             shebang = re.match(r"#!\s*(\S+)(?:\s+(\S+))?", first.body.text)
             if shebang:
                 interpreter = [shebang[2] if shebang[1].endswith("/env") and shebang[2] else shebang[1]]
-            if not interpreter or interpreter[0].rpartition("/")[2] in ("sh", "bash", "dash", "ash", "zsh"):
+            if not interpreter or interpreter[0].rpartition("/")[2] in SHELLS:
                 return [first.body]
             return []
         pieces = [*arguments.pieces(), ("\n", arguments.offset(len(arguments)))]

@@ -4,8 +4,8 @@ import pytest
 
 from cleanroom import check
 from cleanroom.dockerfile import MAX_INSTRUCTIONS, MAX_LENGTH, MAX_STAGES, MAX_VALUE, expand
-from cleanroom.events import MAX_OPERANDS
 from cleanroom.library import load
+from cleanroom.removals import MAX_OPERANDS
 
 FROM = "FROM debian:12\n"
 APT = "RUN apt-get update\n"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from cleanroom import shell
-from cleanroom.events import Event, Fill, Need, shell_operand
+from cleanroom.command_lines import SHELLS, shell_operand
+from cleanroom.events import Event, Fill, Need
 from cleanroom.fixes.script import Place, Script
 from cleanroom.ledger import Layer, Ledger
 from cleanroom.regex import regex
@@ -17,9 +18,6 @@ class DeclinedError(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
-
-
-_SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"))
 
 
 class Site:
@@ -60,7 +58,7 @@ class Site:
             name = instruction.exec_form[0].text.rpartition("/")[2] if instruction.exec_form else ""
             raise DeclinedError(
                 "the RUN is in exec form (a JSON array), and its script could be changed only within escapes"
-                if name in _SHELLS
+                if name in SHELLS
                 else "the RUN is in exec form (a JSON array): no shell runs it that could run another command"
             )
         if len(self.layer.scripts) != 1:
@@ -117,7 +115,7 @@ class Site:
                 if instruction.keyword == "SHELL" and instruction.exec_form:
                     argv = [word.text for word in instruction.exec_form]
         names = [word.rpartition("/")[2] for word in argv]
-        if not set(names) & _SHELLS and names[:1] != ["busybox"]:
+        if not set(names) & SHELLS and names[:1] != ["busybox"]:
             raise DeclinedError(f"the shell {argv[0]} is not one that we can write for")
         return argv
 

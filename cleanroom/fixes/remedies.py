@@ -6,7 +6,7 @@ import re
 
 from cleanroom import shell
 from cleanroom.dockerfile import assignments
-from cleanroom.events import Clean, Fill, Remove, Walker
+from cleanroom.events import Clean, Fill, Remove
 from cleanroom.facts import at_home
 from cleanroom.fixes.place import DeclinedError, Site
 from cleanroom.fixes.script import Place
@@ -17,6 +17,7 @@ from cleanroom.recipe import Recipe, Remedy
 from cleanroom.records import dataclass
 from cleanroom.regex import regex
 from cleanroom.text import Edit, MappedText, Span
+from cleanroom.walk import Walker
 
 
 @dataclass(slots=True)

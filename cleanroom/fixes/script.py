@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
 from cleanroom import shell
-from cleanroom.events import TESTS
+from cleanroom.conditions import TESTS
 from cleanroom.records import dataclass
 from cleanroom.regex import regex
 from cleanroom.text import Edit, MappedText, Span

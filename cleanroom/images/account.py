@@ -6,8 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cleanroom.events import cache_paths
-from cleanroom.facts import at_home
+from cleanroom.facts import at_home, cache_paths
 from cleanroom.images.contents import Contents
 from cleanroom.images.tree import Entry, Folder, Tree
 from cleanroom.library import Library

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.events import Clean, Remove, cache_paths
+from cleanroom.events import Clean, Remove
+from cleanroom.facts import cache_paths
 from cleanroom.findings import Finding
 from cleanroom.ledger import Layer, Ledger, Mount, empties
 from cleanroom.paths import below, covers
