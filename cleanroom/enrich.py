@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+from cleanroom import own_rules
 from cleanroom.check import findings, read, with_fix
 from cleanroom.findings import Finding, Problem, Report
 from cleanroom.ledger import Ledger, Outcome
 from cleanroom.library import Library
 from cleanroom.linter_reports import Reported
-from cleanroom.records import dataclass
+from cleanroom.records import dataclass, replace
 
 VERDICTS = {
     "confirmed": "cleanroom finds the same, and knows what to do",
@@ -19,7 +20,6 @@ VERDICTS = {
     "unknown": "cleanroom cannot tell",
     "other": "about something else than what package managers leave behind",
 }
-_SIZE = ("left-behind", "cleaned-late", "cleaned-early", "cleanup-fails")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,7 @@ class Judged:
     reason: str = ""
     managers: tuple[str, ...] = ()  # the recipes that name the linter's rule
     findings: tuple[Finding, ...] = ()  # ours, at the same instruction
+    is_ours: bool = False  # the rule is cleanroom's own: `cleanroom export` wrote it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,10 @@ def enrich(
         judged = tuple(Judged(item, "unknown", why) for item in reported)
         return Enriched(path, text, judged, (), Report(errors=(ledger,)))
     found = tuple(with_fix(ledger, finding) for finding in findings(ledger, (), (), ""))
-    known = peers(library)
-    judged = tuple(_judge(item, ledger, found, known.get(canonical(item.rule), ())) for item in reported)
+    known, own = peers(library), own_rules.caches(library)
+    judged = tuple(_judge(item, ledger, found, known, own) for item in reported)
     confirmed = {id(finding) for item in judged for finding in item.findings}
-    missed = tuple(item for item in found if id(item) not in confirmed and item.rule in _SIZE)
+    missed = tuple(item for item in found if id(item) not in confirmed and item.rule in own_rules.SIZE)
     return Enriched(path, text, judged, missed, Report(found, tuple(ledger.unresolved)))
 
 
@@ -89,31 +90,56 @@ def canonical(rule: str) -> str:
     return name
 
 
-def _judge(item: Reported, ledger: Ledger, found: Iterable[Finding], managers: tuple[str, ...]) -> Judged:
-    if not managers:
-        return Judged(item, "other")
+def _judge(
+    item: Reported,
+    ledger: Ledger,
+    found: Iterable[Finding],
+    known: Mapping[str, tuple[str, ...]],
+    own: Mapping[str, tuple[str, str]],
+) -> Judged:
+    name = own_rules.name(item)
+    if name is None:
+        managers = known.get(canonical(item.rule), ())
+        return _compare(Judged(item, "other", "", managers), ledger, found) if managers else Judged(item, "other")
+    if name not in own:
+        return Judged(item, "unknown", "no recipe has the cache that this rule was exported for", is_ours=True)
+    manager, cache = own[name]
+    return _compare(Judged(item, "other", "", (manager,), is_ours=True), ledger, found, cache)
+
+
+def _compare(item: Judged, ledger: Ledger, found: Iterable[Finding], cache: str = "") -> Judged:
+    """Judge what is about some managers, or about one cache of a manager, by what the ledger has at its line."""
+    managers = item.managers
     outcomes = [
         outcome
         for outcome in ledger.outcomes
-        if outcome.layer.instruction.line <= item.line <= outcome.layer.instruction.end_line
+        if outcome.layer.instruction.line <= item.reported.line <= outcome.layer.instruction.end_line
         and outcome.fill.recipe.id in managers
+        and cache in ("", outcome.fill.cache.id)
     ]
     lines = {outcome.layer.instruction.line for outcome in outcomes}
     ours = tuple(
-        one for one in found if one.instruction_line in lines and one.manager in managers and one.rule in _SIZE
+        one
+        for one in found
+        if one.instruction_line in lines
+        and one.manager in managers
+        and cache in ("", one.cache)
+        and one.rule in own_rules.SIZE
     )
     if ours:
-        return Judged(item, "confirmed", "", managers, ours)
+        return replace(item, verdict="confirmed", findings=ours)
     if not outcomes:
         what = " or ".join(managers) if len(managers) <= 3 else "a package manager"
-        return Judged(item, "unknown", f"cleanroom sees nothing here by which {what} fills a cache", managers)
+        reason = f"cleanroom sees nothing here by which {what} fills {'this' if cache else 'a'} cache"
+        return replace(item, verdict="unknown", reason=reason)
     reasons = [_reason(outcome, ledger) for outcome in outcomes]
     if any(outcome.state == "left" and why is None for outcome, why in zip(outcomes, reasons, strict=True)):
-        return Judged(item, "unknown", "it ships, but a comment in the file asks cleanroom to ignore it", managers)
+        reason = "it ships, but a comment in the file asks cleanroom to ignore it"
+        return replace(item, verdict="unknown", reason=reason)
     if any(why is None for why in reasons):
-        return Judged(item, "unknown", "what becomes of the cache cannot be known from the file", managers)
-    verdict = "optional" if "cache-mounts" in item.rule else "wrong"
-    return Judged(item, verdict, "; ".join(dict.fromkeys(why for why in reasons if why)), managers)
+        return replace(item, verdict="unknown", reason="what becomes of the cache cannot be known from the file")
+    verdict = "optional" if "cache-mounts" in item.reported.rule else "wrong"
+    return replace(item, verdict=verdict, reason="; ".join(dict.fromkeys(why for why in reasons if why)))
 
 
 def _reason(outcome: Outcome, ledger: Ledger) -> str | None:

@@ -79,6 +79,8 @@ def _sarif(document: Any) -> Iterator[Reported]:
     for run in document["runs"]:
         linter = str(run["tool"]["driver"]["name"]).lower()
         for result in run.get("results") or ():
+            if _is_suppressed(result):
+                continue
             for location in result.get("locations") or ():
                 place = location["physicalLocation"]
                 rule = result.get("ruleId") or (result.get("rule") or {}).get("id") or ""
@@ -89,6 +91,12 @@ def _sarif(document: Any) -> Iterator[Reported]:
                     int((place.get("region") or {}).get("startLine", 0)),
                     str(result["message"].get("text", "")),
                 )
+
+
+def _is_suppressed(result: Any) -> bool:
+    """Tell whether a comment or a setting hides a result, as SARIF 2.1.0, 3.27.23, has it."""
+    suppressions = result.get("suppressions") or ()
+    return bool(suppressions) and all(item.get("status", "accepted") == "accepted" for item in suppressions)
 
 
 def _checkov(part: Any) -> Iterator[Reported]:

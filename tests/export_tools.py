@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from cleanroom import own_rules
 from cleanroom.check import check
 from cleanroom.exports import EXPORTS
 from cleanroom.library import load
@@ -42,52 +43,47 @@ def ours(folder: Path) -> Found:
     }
 
 
-def semgrep(folder: Path, rules: Path) -> Found:
-    export("semgrep", rules)
-    command = ["semgrep", "scan", "--json", "--metrics=off", "--disable-version-check", "--no-git-ignore", "--jobs=2"]
+def run(tool: str, folder: Path, rules: Path, *options: str) -> str:
+    """Write the exported rules to ``rules``; return what the tool prints about ``folder`` with them."""
+    export({"trivy": "rego"}.get(tool, tool), rules)
+    commands = {
+        "semgrep": "scan --metrics=off --disable-version-check --no-git-ignore --jobs=2 "
+        f"--config {rules}/cleanroom.yaml",
+        "checkov": f"--framework dockerfile --external-checks-dir {rules} --compact --quiet --skip-download -d",
+        "trivy": "config --skip-check-update --skip-version-check --disable-telemetry --quiet "
+        f"--config-check {rules} --config-data {rules} --check-namespaces user",
+    }
+    # Checkov and Semgrep say by their exit codes whether they found something.
     done = subprocess.run(
-        [*command, "--config", str(rules / "cleanroom.yaml"), str(folder)],
+        [tool, *commands[tool].split(), str(folder), *options],
         capture_output=True,
         text=True,
         check=False,
         env={**os.environ, "SEMGREP_ENABLE_VERSION_CHECK": "0"},
     )
-    report = json.loads(done.stdout)
+    return done.stdout
+
+
+def semgrep(folder: Path, rules: Path) -> Found:
+    report = json.loads(run("semgrep", folder, rules, "--json"))
     errors = [error for error in report["errors"] if error.get("level") == "error"]
     assert not errors, errors[:3]
     return {
-        (Path(result["path"]).name, result["start"]["line"], _semgrep_id(result["check_id"]))
+        (Path(result["path"]).name, result["start"]["line"], _cache(result["check_id"].rpartition(".")[2]))
         for result in report["results"]
     }
 
 
-def _semgrep_id(check_id: str) -> str:
-    name = check_id.rpartition(".")[2].removeprefix("cleanroom-")
-    known = {
-        f"{recipe.id}-{cache.id}": f"{recipe.id}.{cache.id}" for recipe in load().recipes() for cache in recipe.caches
-    }
-    return known[name]
+def _cache(rule: str) -> str:
+    return ".".join(own_rules.caches(load())[rule])
 
 
 def checkov(folder: Path, rules: Path) -> Found:
-    export("checkov", rules)
-    command = ["checkov", "-d", str(folder), "--framework", "dockerfile", "--external-checks-dir", str(rules)]
-    done = subprocess.run(
-        [*command, "--check", "CLEANROOM*", "-o", "json", "--compact", "--quiet", "--skip-download"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    report = json.loads(done.stdout)
+    report = json.loads(run("checkov", folder, rules, "--check", "CLEANROOM*", "-o", "json"))
     if isinstance(report, dict) and "results" not in report:  # no failed check at all
         return set()
-    ids = {
-        f"CLEANROOM_{recipe.id}_{cache.id}".upper().replace("-", "_"): f"{recipe.id}.{cache.id}"
-        for recipe in load().recipes()
-        for cache in recipe.caches
-    }
     return {
-        (Path(record["file_path"]).name, 0, ids[record["check_id"]]) for record in report["results"]["failed_checks"]
+        (Path(record["file_path"]).name, 0, _cache(record["check_id"])) for record in report["results"]["failed_checks"]
     }
 
 
@@ -126,13 +122,10 @@ def rego(folder: Path, rules: Path) -> Found:
 
 def trivy(folder: Path, rules: Path) -> Found:
     """Run the same policy in Trivy, as a custom check."""
-    export("rego", rules)
-    command = ["trivy", "config", "--skip-check-update", "--skip-version-check", "--disable-telemetry", "--quiet"]
-    command += ["--config-check", str(rules), "--config-data", str(rules), "--check-namespaces", "user"]
-    done = subprocess.run([*command, "--format", "json", str(folder)], capture_output=True, text=True, check=True)
+    report = json.loads(run("trivy", folder, rules, "--format", "json"))
     return {
         (Path(result["Target"]).name, row["CauseMetadata"]["StartLine"], re.findall(r"\[(.*?)\]", row["Message"])[-1])
-        for result in json.loads(done.stdout).get("Results", ())
+        for result in report.get("Results", ())
         for row in result.get("Misconfigurations", ())
         if row["ID"] == "CLEANROOM"
     }

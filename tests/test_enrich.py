@@ -1,6 +1,8 @@
 """What cleanroom says to the reports of other linters."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -8,6 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import export_tools
 import jsonschema
 import pytest
 import referencing
@@ -39,6 +42,7 @@ def test_case(case: dict[str, Any]) -> None:
         assert reason in item.reason
         assert bool(item.findings) is (item.verdict == "confirmed")
         assert item.verdict in VERDICTS
+    assert [item.is_ours for item in one.judged] == case.get("ours", [False] * len(one.judged))
     assert [f"{finding.manager}.{finding.cache}" for finding in one.missed] == case["missed"]
 
 
@@ -86,6 +90,30 @@ def test_the_real_hadolint(folder: Path, capsys: pytest.CaptureFixture[str], for
     assert "removed in the same RUN" in out
     assert "Dockerfile:3  left-behind[apt.lists]  missed\n" in out
     assert out.splitlines()[-1].startswith("1 confirmed, 1 wrong, 0 optional, 0 unknown, ")
+
+
+@pytest.mark.parametrize("tool", ["semgrep", "checkov", "trivy"])
+def test_our_rules_in_the_real_tools(
+    folder: Path, tool: str, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not export_tools.is_there(tool):
+        assert not os.environ.get("CLEANROOM_REQUIRE_TOOLS"), f"{tool} is not installed"
+        pytest.skip(f"{tool} is not installed")
+    rules, reports = tmp_path_factory.mktemp("rules"), tmp_path_factory.mktemp("reports")
+    runs = {
+        "semgrep": [f"--json-output={reports}/json --sarif-output={reports}/sarif"],
+        "checkov": [f"-o json -o sarif --output-file-path {reports}"],
+        "trivy": [f"--format {form} --output {reports}/{form}" for form in ("json", "sarif")],
+    }
+    for options in runs[tool]:
+        export_tools.run(tool, folder, rules, *options.split())
+    assert len(list(reports.iterdir())) == 2
+    for report in reports.iterdir():
+        assert main(["enrich", str(report)]) == 1
+        out = capsys.readouterr().out
+        for line in (2, 3):
+            assert re.search(rf"^Dockerfile:{line}  [\w.-]+  confirmed, by cleanroom's own rule$", out, re.MULTILINE)
+        assert out.endswith(" 0 missed; 2 by cleanroom's own rules\n")
 
 
 def test_json(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

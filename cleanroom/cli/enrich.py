@@ -158,6 +158,7 @@ def _document(done: list[Enriched]) -> dict[str, object]:
                 "verdict": item.verdict,
                 "reason": item.reason,
                 "managers": list(item.managers),
+                "ours": item.is_ours,
                 "cleanroom": plain(one, item.findings),
             }
             for one in done
@@ -170,12 +171,15 @@ def _document(done: list[Enriched]) -> dict[str, object]:
 
 def _text(done: list[Enriched]) -> Iterator[str]:
     counts = dict.fromkeys(("confirmed", "wrong", "optional", "unknown", "other", "missed"), 0)
+    own = 0
     for one in done:
         for item in one.judged:
             counts[item.verdict] += 1
+            own += item.is_ours
             if item.verdict == "other":
                 continue
-            yield printable(f"{one.path}:{item.reported.line}  {item.reported.rule}  {item.verdict}") + "\n"
+            verdict = f"{item.verdict}, by cleanroom's own rule" if item.is_ours else item.verdict
+            yield printable(f"{one.path}:{item.reported.line}  {item.reported.rule}  {verdict}") + "\n"
             if item.reason:
                 yield f"     {printable(item.reason)}\n"
             for finding in item.findings:
@@ -184,7 +188,8 @@ def _text(done: list[Enriched]) -> Iterator[str]:
             counts["missed"] += 1
             yield printable(f"{one.path}:{finding.line}  {finding.label}  missed") + "\n"
             yield from _advice(finding)
-    yield ", ".join(f"{count} {name}" for name, count in counts.items()) + "\n"
+    rest = f"; {own} by cleanroom's own rules" if own else ""
+    yield ", ".join(f"{count} {name}" for name, count in counts.items()) + f"{rest}\n"
 
 
 def _advice(finding: Finding) -> Iterator[str]:

@@ -10,13 +10,14 @@ from collections.abc import Mapping
 
 from cleanroom.exports.matching import matches
 from cleanroom.library import Library
+from cleanroom.own_rules import checkov_id
 
 
 def render(library: Library) -> Mapping[str, str]:
     """Return a package of checks: a small program, and what it looks for as data."""
     caches = [
         {
-            "id": "CLEANROOM_" + match.id.upper().replace(".", "_").replace("-", "_"),
+            "id": checkov_id(match.manager, match.cache),
             "title": f"{match.title}; to keep it out: {match.remedy}",
             "fills": f"{match.before}{match.fills}{match.rest}",
             "prevented": match.prevented,

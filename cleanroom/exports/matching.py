@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from cleanroom.own_rules import label
 from cleanroom.recipe import Cache, Program, Recipe, Use
 from cleanroom.records import dataclass
 
@@ -58,7 +59,7 @@ def matches(recipes: Iterable[Recipe]) -> Iterator[Match]:
                 continue
             text = remedy.option or (f"ENV {remedy.variable}={remedy.value}" if remedy.variable else remedy.run)
             yield Match(
-                id=f"{recipe.id}.{cache.id}",
+                id=label(recipe.id, cache.id),
                 manager=recipe.id,
                 cache=cache.id,
                 title=f"{recipe.name} leaves {cache.what} in the layer",

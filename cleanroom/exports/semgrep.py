@@ -11,6 +11,7 @@ import yaml
 
 from cleanroom.exports.matching import Match, matches
 from cleanroom.library import Library
+from cleanroom.own_rules import semgrep_id
 
 _RUN = r"(?m)^[ \t]*(?=[Rr][Uu][Nn]\b)"
 # The rest of an instruction: lines that go on, with comments and blank lines between them.
@@ -28,7 +29,7 @@ def _rule(match: Match) -> dict[str, object]:
     not_cleaned = rf"(?!{_BODY}{match.cleaned})" if match.cleaned else ""
     not_prevented = rf"(?!{match.rest}{match.prevented})" if match.prevented else ""
     rule: dict[str, object] = {
-        "id": f"cleanroom-{match.manager}-{match.cache}",
+        "id": semgrep_id(match.manager, match.cache),
         "languages": ["dockerfile"],
         "severity": "WARNING",
         "message": f"{match.title}. {_advice(match)}",
