@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import sys
 from pathlib import Path
@@ -55,6 +56,46 @@ def test_it_says_how_to_learn_why_what_is_for_information_is_not_fixed(
     out, err = capsys.readouterr()
     assert out.startswith("Dockerfile:3: not fixed: split-installs[pip]: ")
     assert err == "0 findings fixed, 1 not.\n"
+
+
+def test_check_mends_first_and_reports_what_is_left(dockerfile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dockerfile.write_text(f"{DIRTY}RUN apt-get update &\n")
+    assert main(["check", "--fix", "--format", "json", "--output", "sarif:left.sarif", "."]) == 1
+    out, err = capsys.readouterr()
+    assert dockerfile.read_text() == f"{CLEAN}RUN apt-get update &\n"
+    assert [finding["manager"] for finding in json.loads(out)["findings"]] == ["apt"]
+    assert len(json.loads(Path("left.sarif").read_text())["runs"][0]["results"]) == 1
+    assert err == f"Dockerfile:2: fixed: {LINE}\n1 finding fixed in 1 file.\n"
+    dockerfile.write_text(DIRTY)
+    assert main(["check", "--fix", "."]) == 0
+    assert capsys.readouterr() == (
+        "",
+        f"Dockerfile:2: fixed: {LINE}\n1 finding fixed in 1 file.\nNo findings in 1 file.\n",
+    )
+    assert main(["check", "--fix", "."]) == 0
+    assert capsys.readouterr() == ("", "No findings in 1 file.\n")
+
+
+def test_check_says_once_what_it_cannot_read_to_mend(dockerfile: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dockerfile.write_text("FRMO debian\n")
+    assert main(["check", "--fix", "Dockerfile", "none"]) == 2
+    err = capsys.readouterr().err
+    assert err.count("Dockerfile:1:1: error: ") == err.count("none: error: ") == 1
+    assert dockerfile.read_text() == "FRMO debian\n"
+    assert main(["check", "--fix", "-"]) == 2
+    assert "cleanroom fix -" in capsys.readouterr().err
+
+
+def test_check_says_where_it_could_not_write_what_it_mended(
+    dockerfile: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "the file is read-only", "Dockerfile")
+
+    monkeypatch.setattr("cleanroom.cli.fix.write_atomically", refuse)
+    assert main(["check", "--fix", "--fail-on", "error", "Dockerfile"]) == 2
+    assert "Dockerfile: error: not written: the file is read-only\n" in capsys.readouterr().err
+    assert dockerfile.read_text() == DIRTY
 
 
 def test_a_diff_writes_nothing(dockerfile: Path, capsys: pytest.CaptureFixture[str]) -> None:

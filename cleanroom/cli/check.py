@@ -12,6 +12,8 @@ from cleanroom import checking
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.lookup import usage_errors
 from cleanroom.cli.options import context_option, exclude_option, format_option, reader_option, target_option
+from cleanroom.discover import STDIN
+from cleanroom.exits import TROUBLE
 from cleanroom.feeds import FEEDS
 from cleanroom.findings import SEVERITIES
 from cleanroom.settings import SettingsError
@@ -29,6 +31,7 @@ from cleanroom.suggest import did_you_mean
     callback=lambda _context, _option, values: tuple(map(_output, values)),
     help="Write findings in another format to a file, beside what is printed. May be repeated.",
 )
+@click.option("--fix", is_flag=True, help="First mend what no build can break by, as the command fix does.")
 @click.option(
     "--select",
     multiple=True,
@@ -49,6 +52,7 @@ def command(
     paths: tuple[str, ...],
     form: str,
     outputs: tuple[tuple[str, str], ...],
+    fix: bool,
     select: tuple[str, ...],
     ignore: tuple[str, ...],
     fail_on: str | None,
@@ -66,10 +70,18 @@ def command(
     flags["recipes"] = given_recipes()
     given = {name: value for name, value in flags.items() if value}
     found, remarks = find(paths, exclude, given, context)
+    is_mended = True
+    if fix:
+        from cleanroom.cli.fix import mend
+
+        if any(file == STDIN for file, *_ in found):
+            raise click.UsageError("--fix writes to files; for standard input: cleanroom fix -")
+        is_mended = mend(found, reader)
     try:
-        return checking.run(found, remarks, form, outputs, reader=reader, verbose=is_verbose())
+        code = checking.run(found, remarks, form, outputs, reader=reader, verbose=is_verbose())
     except checking.OutputError as error:
         raise click.ClickException(str(error)) from None
+    return code if is_mended else TROUBLE
 
 
 def find(

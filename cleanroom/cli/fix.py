@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,6 +21,9 @@ from cleanroom.findings import Fixed
 from cleanroom.records import dataclass
 from cleanroom.settings import PREFERENCES, Settings
 
+if TYPE_CHECKING:
+    from cleanroom.checking import Found
+
 
 @dataclass(frozen=True, slots=True)
 class _Job:
@@ -33,6 +37,7 @@ class _Job:
     diff: bool
     unsafe: bool
     verbose: bool
+    then_check: bool = False  # what cannot be read or is not fixed is said after this
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +100,51 @@ def command(
         for file, settings, folder in files
     ]
     # What goes to standard output is the text or the diff; where there is none, what was done.
-    report_on_stderr = diff or discover.STDIN in [job.path for job in jobs]
-    fixed = declined = unsaid = changed = 0
+    total = _run(jobs, report_on_stderr=diff or discover.STDIN in [job.path for job in jobs])
+    if not total.fixed and not total.declined:
+        click.echo("Nothing to fix.", err=True)
+    else:
+        why = " (-v says why)" if total.fixed + total.declined > total.said else ""
+        done = total.what_was("can be fixed" if diff or check else "fixed")
+        click.echo(f"{done}, {total.declined} not{why}.", err=True)
+    if in_trouble or total.in_trouble:
+        return TROUBLE
+    return FINDINGS if check and total.changed else 0
+
+
+def mend(files: Iterable[Found], reader: str) -> bool:
+    """Mend files that are checked afterwards, and say on standard error what was done; return whether all went well.
+
+    ``reader`` is as in ``checking.run``.
+    """
+    jobs = [
+        _Job(file, settings, folder, reader, True, False, False, is_verbose(), then_check=True)
+        for file, settings, folder in files
+    ]
+    total = _run(jobs, report_on_stderr=True)
+    if total.fixed:
+        click.echo(f"{total.what_was('fixed')}.", err=True)
+    return not total.in_trouble
+
+
+@dataclass(slots=True)
+class _Total:
+    """What adds up over all files."""
+
+    fixed: int = 0
+    declined: int = 0
+    said: int = 0  # of both
+    changed: int = 0  # files
+    in_trouble: bool = False
+
+    def what_was(self, done: str) -> str:
+        where = f" in {self.changed} file{'s' * (self.changed != 1)}" if self.changed else ""
+        return f"{self.fixed} finding{'s' * (self.fixed != 1)} {done}{where}"
+
+
+def _run(jobs: Sequence[_Job], *, report_on_stderr: bool) -> _Total:
+    """Do the jobs, and say what came of each."""
+    total = _Total()
     for outcome in batch.run(_fix, jobs, _lost):
         click.echo(outcome.text, nl=False)
         sys.stdout.flush()
@@ -104,25 +152,13 @@ def command(
             click.echo(text_feed.printable(line), err=report_on_stderr)
         for line in outcome.remarks:
             remark(line)
-        fixed += outcome.fixed
-        declined += outcome.declined
-        unsaid += outcome.fixed + outcome.declined - len(outcome.lines)
-        changed += outcome.changes
-        in_trouble |= outcome.in_trouble
+        total.fixed += outcome.fixed
+        total.declined += outcome.declined
+        total.said += len(outcome.lines)
+        total.changed += outcome.changes
+        total.in_trouble |= outcome.in_trouble
     sys.stdout.flush()
-    click.echo(_summary(fixed, declined, unsaid, changed, written=not diff and not check), err=True)
-    if in_trouble:
-        return TROUBLE
-    return FINDINGS if check and changed else 0
-
-
-def _summary(fixed: int, declined: int, unsaid: int, changed: int, *, written: bool) -> str:
-    if not fixed and not declined:
-        return "Nothing to fix."
-    verb = "fixed" if written else "can be fixed"
-    where = f" in {changed} file{'s' * (changed != 1)}" if changed else ""
-    why = " (-v says why)" if unsaid else ""
-    return f"{fixed} finding{'s' * (fixed != 1)} {verb}{where}, {declined} not{why}."
+    return total
 
 
 # One file: what follows runs in worker processes too.
@@ -136,12 +172,13 @@ def _fix(job: _Job) -> _Outcome:
         data = discover.read_bytes(job.path)
         text = discover.decode(data)
     except discover.ReadError as error:
-        return _trouble(job, str(error))
+        return _Outcome(in_trouble=True) if job.then_check else _trouble(job, str(error))
     try:
         result = fix(text, unsafe=job.unsafe, **arguments(job.path, job.settings, job.context, job.reader))
     except Exception as error:  # the other files are still worth mending
         return _trouble(job, *internal_error(error, verbose=job.verbose))
-    remarks = [f"{job.path}:{item.line}:{item.column}: error: {item.message}" for item in result.errors]
+    errors = () if job.then_check else result.errors
+    remarks = [f"{job.path}:{item.line}:{item.column}: error: {item.message}" for item in errors]
     remarks += [f"{job.path}:{item.line}:{item.column}: bug: {item.message}" for item in result.problems]
     changes = result.text != text
     shown = ""
@@ -170,7 +207,7 @@ def _lines(job: _Job, result: Fixed) -> Iterator[str]:
     done = "fixed" if job.write else "can be fixed"
     rows = [(finding, done, finding.fix.title if finding.fix else "") for finding in result.fixed] + [
         (item.finding, "not fixed", item.reason)
-        for item in result.declined
+        for item in (() if job.then_check else result.declined)
         if job.verbose or item.finding.severity != "info"
     ]
     for finding, verdict, what in sorted(rows, key=lambda row: (row[0].line, row[0].column)):
