@@ -11,7 +11,13 @@ from cleanroom.findings import Finding, Problem, Report
 from cleanroom.ledger import Ledger, Outcome
 from cleanroom.library import Library
 from cleanroom.linter_reports import Reported
-from cleanroom.records import dataclass, replace
+from cleanroom.records import dataclass
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    _Judgement: TypeAlias = tuple[str, str, tuple[Finding, ...]]  # the verdict, why, our findings
 
 VERDICTS = {
     "confirmed": "cleanroom finds the same, and knows what to do",
@@ -53,14 +59,15 @@ def enrich(
     read_file: Callable[[str], str | None] | None = None,
 ) -> Enriched:
     """Judge what a linter says about one Dockerfile. ``read_file`` is as for ``check``. Nothing is raised."""
+    known, own = peers(library), own_rules.caches(library)
+    about = [(item, _about(item, known, own)) for item in reported]
     ledger = read(text, library, None, read_file)
     if isinstance(ledger, Problem):
         why = f"cleanroom cannot read the file: {ledger.message} (line {ledger.line})"
-        judged = tuple(Judged(item, "unknown", why) for item in reported)
+        judged = tuple(_judged(item, what, ("unknown", why, ())) for item, what in about)
         return Enriched(path, text, judged, (), Report(errors=(ledger,)))
     found = tuple(with_fix(ledger, finding) for finding in findings(ledger, (), (), ""))
-    known, own = peers(library), own_rules.caches(library)
-    judged = tuple(_judge(item, ledger, found, known, own) for item in reported)
+    judged = tuple(_judged(item, what, _verdict(item.line, what, ledger, found)) for item, what in about)
     confirmed = {id(finding) for item in judged for finding in item.findings}
     missed = tuple(item for item in found if id(item) not in confirmed and item.rule in own_rules.SIZE)
     return Enriched(path, text, judged, missed, Report(found, tuple(ledger.unresolved)))
@@ -90,56 +97,72 @@ def canonical(rule: str) -> str:
     return name
 
 
-def _judge(
-    item: Reported,
-    ledger: Ledger,
-    found: Iterable[Finding],
-    known: Mapping[str, tuple[str, ...]],
-    own: Mapping[str, tuple[str, str]],
-) -> Judged:
+@dataclass(frozen=True, slots=True)
+class _About:
+    """What a linter's rule is about."""
+
+    managers: tuple[str, ...]  # none where it is about something else
+    cache: str = ""  # the one cache of the one manager, where it is about that
+    is_ours: bool = False
+    is_about_speed: bool = False  # it asks for a mount, whatever becomes of the cache
+
+
+def _about(item: Reported, known: Mapping[str, tuple[str, ...]], own: Mapping[str, tuple[str, str]]) -> _About:
     name = own_rules.name(item)
     if name is None:
-        managers = known.get(canonical(item.rule), ())
-        return _compare(Judged(item, "other", "", managers), ledger, found) if managers else Judged(item, "other")
+        return _About(known.get(canonical(item.rule), ()), is_about_speed="cache-mounts" in item.rule)
     if name not in own:
-        return Judged(item, "unknown", "no recipe has the cache that this rule was exported for", is_ours=True)
+        return _About((), is_ours=True)
     manager, cache = own[name]
-    return _compare(Judged(item, "other", "", (manager,), is_ours=True), ledger, found, cache)
+    return _About((manager,), cache, is_ours=True)
 
 
-def _compare(item: Judged, ledger: Ledger, found: Iterable[Finding], cache: str = "") -> Judged:
-    """Judge what is about some managers, or about one cache of a manager, by what the ledger has at its line."""
-    managers = item.managers
+def _judged(item: Reported, about: _About, judgement: _Judgement) -> Judged:
+    if not about.managers:
+        why = "no recipe has the cache that this rule was exported for"
+        return Judged(item, "unknown", why, is_ours=True) if about.is_ours else Judged(item, "other")
+    verdict, reason, ours = judgement
+    return Judged(item, verdict, reason, about.managers, ours, about.is_ours)
+
+
+def _verdict(line: int, about: _About, ledger: Ledger, found: Iterable[Finding]) -> _Judgement:
+    """Return what the ledger has at a line about these managers, or this cache: the verdict, why, our findings."""
     outcomes = [
         outcome
         for outcome in ledger.outcomes
-        if outcome.layer.instruction.line <= item.reported.line <= outcome.layer.instruction.end_line
-        and outcome.fill.recipe.id in managers
-        and cache in ("", outcome.fill.cache.id)
+        if outcome.layer.instruction.line <= line <= outcome.layer.instruction.end_line
+        and outcome.fill.recipe.id in about.managers
+        and about.cache in ("", outcome.fill.cache.id)
     ]
     lines = {outcome.layer.instruction.line for outcome in outcomes}
     ours = tuple(
         one
         for one in found
         if one.instruction_line in lines
-        and one.manager in managers
-        and cache in ("", one.cache)
+        and one.manager in about.managers
+        and about.cache in ("", one.cache)
         and one.rule in own_rules.SIZE
     )
     if ours:
-        return replace(item, verdict="confirmed", findings=ours)
+        return "confirmed", "", ours
     if not outcomes:
-        what = " or ".join(managers) if len(managers) <= 3 else "a package manager"
-        reason = f"cleanroom sees nothing here by which {what} fills {'this' if cache else 'a'} cache"
-        return replace(item, verdict="unknown", reason=reason)
+        return "unknown", _nothing_seen(line, about, ledger), ()
     reasons = [_reason(outcome, ledger) for outcome in outcomes]
     if any(outcome.state == "left" and why is None for outcome, why in zip(outcomes, reasons, strict=True)):
-        reason = "it ships, but a comment in the file asks cleanroom to ignore it"
-        return replace(item, verdict="unknown", reason=reason)
+        return "unknown", "it ships, but a comment in the file asks cleanroom to ignore it", ()
     if any(why is None for why in reasons):
-        return replace(item, verdict="unknown", reason="what becomes of the cache cannot be known from the file")
-    verdict = "optional" if "cache-mounts" in item.reported.rule else "wrong"
-    return replace(item, verdict=verdict, reason="; ".join(dict.fromkeys(why for why in reasons if why)))
+        return "unknown", "what becomes of the cache cannot be known from the file", ()
+    verdict = "optional" if about.is_about_speed else "wrong"
+    return verdict, "; ".join(dict.fromkeys(why for why in reasons if why)), ()
+
+
+def _nothing_seen(line: int, about: _About, ledger: Ledger) -> str:
+    what = " or ".join(about.managers) if len(about.managers) <= 3 else "a package manager"
+    reason = f"cleanroom sees nothing here by which {what} fills {'this' if about.cache else 'a'} cache"
+    instructions = ledger.dockerfile.instructions
+    last = next((one.end_line for one in instructions if one.line <= line <= one.end_line), line)
+    unread = dict.fromkeys(one.reason for one in ledger.unresolved if line <= one.line <= last)
+    return f"{reason}; not known: {'; '.join(unread)}" if unread else reason
 
 
 def _reason(outcome: Outcome, ledger: Ledger) -> str | None:
