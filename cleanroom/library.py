@@ -10,7 +10,7 @@ from types import MappingProxyType
 from cleanroom.claims import claims_of
 from cleanroom.globs import is_glob, matches
 from cleanroom.plugins import BUILTIN, active, blame
-from cleanroom.recipe import FOLDER, Base, Claims, Program, Recipe
+from cleanroom.recipe import FOLDER, Base, Claims, Program, Recipe, RecipeError, RecipeProblem
 from cleanroom.records import dataclass
 from cleanroom.suggest import did_you_mean
 
@@ -18,7 +18,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-    from cleanroom.load import RecipeProblem
     from cleanroom.sources import Source
 
     _P = ParamSpec("_P")
@@ -251,8 +250,6 @@ class Library:
         supply = self._supplies[number]
         file = supply.source.file(claims.id)
         if supply.blame is None:
-            from cleanroom.load import RecipeError, RecipeProblem
-
             raise RecipeError([RecipeProblem(file, 1, 1, what)])
         supply.blame(f"{file}: {what}")
         self._refused.add((number, claims.id))
@@ -444,16 +441,12 @@ def load_with(folders: tuple[str, ...]) -> Library:
         for identifier in source.ids():
             problems += _problems_of(library, identifier)
     if problems:
-        from cleanroom.load import RecipeError
-
         raise RecipeError(problems)
     return library
 
 
 def _problems_of(library: Library, identifier: str) -> Sequence[RecipeProblem]:
     """Read a recipe; return what is wrong with it."""
-    from cleanroom.load import RecipeError
-
     try:
         if identifier in library.ids():  # not one that another stands in for
             library.find(identifier)

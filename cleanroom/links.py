@@ -9,8 +9,9 @@ from urllib.parse import SplitResult, urlsplit
 
 import yaml
 
-from cleanroom.load import RecipeProblem, compose
+from cleanroom.recipe import RecipeProblem
 from cleanroom.records import dataclass
+from cleanroom.yaml_nodes import compose_plain
 
 _FIELDS = ("homepage", "source", "sources")
 _WHERE = (  # the paths below github.com/OWNER/NAME that are known to stand for something
@@ -34,7 +35,7 @@ class Link:
 
 def links(text: str | bytes, file: str) -> Iterator[Link]:
     """Yield the links of a recipe (or of ``bases.yaml``) in their order. Raises RecipeError for what is no YAML."""
-    waiting: list[tuple[yaml.Node, str, int]] = [(compose(text, file), "", 0)]
+    waiting: list[tuple[yaml.Node, str, int]] = [(compose_plain(text, file), "", 0)]
     while waiting:
         node, field, among = waiting.pop()
         line, column = node.start_mark.line + 1, node.start_mark.column + 1

@@ -19,7 +19,7 @@ describes the same fields for the person who writes them. Terms:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from cleanroom.records import dataclass, field
@@ -358,3 +358,27 @@ class Base:
     lean: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # recipe id -> lean ids it turns on
     versions: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # recipe id -> version
     sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RecipeProblem:
+    """What is wrong with a recipe, and where: ``line`` and ``column`` are 1-based, columns count characters."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
+class RecipeError(ValueError):
+    """Text that is no recipe; ``problems`` says why."""
+
+    def __init__(self, problems: Sequence[RecipeProblem]) -> None:
+        super().__init__(problems)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.problems))

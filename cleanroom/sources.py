@@ -6,14 +6,13 @@ import os
 from importlib import import_module
 
 from cleanroom.claims import claims_in, claims_of
-from cleanroom.recipe import FOLDER
+from cleanroom.recipe import FOLDER, RecipeError, RecipeProblem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
 
-    from cleanroom.load import RecipeError
     from cleanroom.recipe import Base, Claims, Recipe
 
     class Source(Protocol):
@@ -165,7 +164,8 @@ class Given:
         """Return what ``bases.yaml`` lists, nothing where there is none. Raises RecipeError."""
         if not os.path.isfile(self._bases):
             return ()
-        from cleanroom.load import RecipeError, parse_bases, validate_bases
+        from cleanroom.load import parse_bases
+        from cleanroom.validate import validate_bases
 
         data = _read(self._bases)
         if problems := validate_bases(data, self._bases):
@@ -173,7 +173,8 @@ class Given:
         return parse_bases(data, self._bases)
 
     def _parse(self, file: str) -> Recipe:
-        from cleanroom.load import RecipeError, parse_recipe, validate_recipe, with_measures
+        from cleanroom.load import parse_recipe, with_measures
+        from cleanroom.validate import validate_recipe
 
         data = _read(file)
         if problems := validate_recipe(data, file):
@@ -182,8 +183,6 @@ class Given:
 
 
 def _error(file: str, message: str) -> RecipeError:
-    from cleanroom.load import RecipeError, RecipeProblem
-
     return RecipeError([RecipeProblem(file, 1, 1, message)])
 
 

@@ -127,7 +127,8 @@ def label(finding: Finding) -> str:
 
 def check_recipe(recipe: Recipe) -> None:
     """Assert that the text of a recipe is valid and in canonical form."""
-    from cleanroom.load import canonical, validate_recipe
+    from cleanroom.canonical import canonical
+    from cleanroom.validate import validate_recipe
 
     text = Path(recipe.origin).read_text("utf-8")
     problems = validate_recipe(text, recipe.origin)

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cleanroom.claims import claims_in, claims_of
-from cleanroom.load import RECIPES, RecipeError, parse_recipe
+from cleanroom.load import RECIPES, parse_recipe
+from cleanroom.recipe import RecipeError
 
 FILES = sorted(set(RECIPES.glob("*.yaml")) - {RECIPES / "bases.yaml"})
 TEXTS = [file.read_text("utf-8") for file in FILES]

@@ -12,7 +12,8 @@ import yaml
 
 from cleanroom.cli import main
 from cleanroom.links import Link, fault_of, form_problems, links, unreachable
-from cleanroom.load import RECIPES, RecipeError
+from cleanroom.load import RECIPES
+from cleanroom.recipe import RecipeError
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "links.yaml").read_text("utf-8"))
 

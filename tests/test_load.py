@@ -16,9 +16,11 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom import load
-from cleanroom.load import RecipeError, RecipeProblem, canonical, parse_bases, parse_recipe, validate_recipe
-from cleanroom.recipe import Base, Cache, CachePath, Program, Recipe, Remedy, Typical, Use
+from cleanroom import load, yaml_nodes
+from cleanroom.canonical import _nested_records, canonical
+from cleanroom.load import parse_bases, parse_recipe
+from cleanroom.recipe import Base, Cache, CachePath, Program, Recipe, RecipeError, RecipeProblem, Remedy, Typical, Use
+from cleanroom.validate import validate_bases, validate_recipe, validate_set
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "recipe_problems.yaml").read_text("utf-8"))
 
@@ -102,12 +104,12 @@ def test_bases() -> None:
     assert parse_bases(text, "bases.yaml") == (
         Base(images=("rust",), tags=("1.*",), family="debian", environment={"CARGO_HOME": "/usr/local/cargo"}),
     )
-    assert load.validate_bases(text, "bases.yaml") == []
+    assert validate_bases(text, "bases.yaml") == []
 
 
 def test_problems_of_bases() -> None:
     text = "bases:\n  - images: []\n    sh: zash\n    versions: {apt: 2.6}\n    user: 1000\n    hom: /root\n"
-    assert [str(problem) for problem in load.validate_bases(text, "b.yaml")] == [
+    assert [str(problem) for problem in validate_bases(text, "b.yaml")] == [
         "b.yaml:2:13: must not be empty",
         "b.yaml:3:9: must not be 'zash'; did you mean 'dash'?",
         'b.yaml:4:21: write "2.6" in quotes: other YAML readers take it for a number',
@@ -181,7 +183,7 @@ def test_problems(case: Mapping[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", CASES["cases"], ids=lambda case: case["name"])
 def test_problems_without_libyaml(case: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "_Loader", PureLoader)
+    monkeypatch.setattr(yaml_nodes, "Loader", PureLoader)
     problems = [str(problem).removeprefix("f:") for problem in validate_recipe(complete(case), "f")]
     if "not valid YAML" in str(case["problems"]):  # libyaml says it in other words
         assert [problem.split(",")[0] for problem in problems] == [line.split(",")[0] for line in case["problems"]]
@@ -196,7 +198,7 @@ def recipe(identifier: str, **fields: Any) -> Recipe:
 
 def test_set_without_problems() -> None:
     mine = dataclasses.replace(recipe("foo"), origin="mine.yaml", replaces="foo")
-    assert load.validate_set([recipe("foo"), recipe("bar", aliases=("baz",)), mine]) == []
+    assert validate_set([recipe("foo"), recipe("bar", aliases=("baz",)), mine]) == []
 
 
 @pytest.mark.parametrize(
@@ -237,7 +239,7 @@ def test_set_without_problems() -> None:
     ],
 )
 def test_set_problems(recipes: list[Recipe], message: str) -> None:
-    assert load.validate_set(recipes) == [RecipeProblem(recipes[-1].origin, 1, 1, message)]
+    assert validate_set(recipes) == [RecipeProblem(recipes[-1].origin, 1, 1, message)]
 
 
 # -- the canonical form
@@ -448,7 +450,7 @@ def test_canonical_loses_no_comment(data: dict[str, Any], where: list[int]) -> N
 # -- the schema and the dataclasses
 
 
-@pytest.mark.parametrize(("schema", "root"), [("recipe.schema.json", Recipe), ("bases.schema.json", load._Bases)])
+@pytest.mark.parametrize(("schema", "root"), [("recipe.schema.json", Recipe), ("bases.schema.json", load.Bases)])
 def test_schema_has_the_fields_of_the_dataclasses(schema: str, root: Any) -> None:
     document = json.loads((load.RECIPES / schema).read_text("utf-8"))
     seen = []
@@ -459,7 +461,7 @@ def test_schema_has_the_fields_of_the_dataclasses(schema: str, root: Any) -> Non
         assert sorted(definition["properties"]) == sorted(load.field_names(record)), record
         assert sorted(definition["required"]) == sorted(required), record
         assert definition["additionalProperties"] is False, record
-        for name, nested in load._nested_records(record).items():
+        for name, nested in _nested_records(record).items():
             field = definition["properties"][name]
             reference = field.get("$ref") or field["items"]["$ref"]
             compare(nested, document["$defs"][reference.removeprefix("#/$defs/")])

@@ -16,13 +16,14 @@ from hypothesis import strategies as st
 from cleanroom import proved
 from cleanroom.cli import main
 from cleanroom.library import Library
-from cleanroom.load import RecipeError, parse_recipe, validate_record
+from cleanroom.load import parse_recipe
 from cleanroom.proofs import plan, verdict
 from cleanroom.proofs.run import unpack
 from cleanroom.proofs.servers import serving
 from cleanroom.proved import HazardProof, Held, Measured, Proved, Record, RemedyProof
-from cleanroom.recipe import Recipe, Remedy
+from cleanroom.recipe import Recipe, RecipeError, Remedy
 from cleanroom.records import replace
+from cleanroom.validate import validate_record
 
 RECIPE = """\
 id: brewer

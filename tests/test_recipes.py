@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 
 from cleanroom import library, load
+from cleanroom.canonical import canonical
 from cleanroom.exports import EXPORTS
 from cleanroom.recipe import Recipe
+from cleanroom.validate import validate_bases, validate_recipe, validate_set
 
 BASES = load.RECIPES / "bases.yaml"
 FILES = sorted(set(load.RECIPES.glob("*.yaml")) - {BASES})
@@ -18,12 +20,12 @@ def read(path: Path) -> Recipe:
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_recipe_is_valid(path: Path) -> None:
-    assert "\n".join(map(str, load.validate_recipe(path.read_bytes(), path.name))) == ""
+    assert "\n".join(map(str, validate_recipe(path.read_bytes(), path.name))) == ""
 
 
 @pytest.mark.parametrize("path", [*FILES, *([BASES] if BASES.exists() else [])], ids=lambda path: path.stem)
 def test_file_is_canonical(path: Path) -> None:
-    assert path.read_text("utf-8") == load.canonical(path.read_bytes(), path.name)
+    assert path.read_text("utf-8") == canonical(path.read_bytes(), path.name)
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -70,12 +72,12 @@ def test_the_table_of_managers_is_current() -> None:
 
 
 def test_recipes_agree() -> None:
-    assert "\n".join(map(str, load.validate_set([read(path) for path in FILES]))) == ""
+    assert "\n".join(map(str, validate_set([read(path) for path in FILES]))) == ""
 
 
 @pytest.mark.skipif(not BASES.exists(), reason="there is no bases.yaml")
 def test_bases() -> None:
-    assert "\n".join(map(str, load.validate_bases(BASES.read_bytes(), BASES.name))) == ""
+    assert "\n".join(map(str, validate_bases(BASES.read_bytes(), BASES.name))) == ""
     known = {path.stem for path in FILES}
     for base in load.parse_bases(BASES.read_bytes(), BASES.name):
         assert base.versions.keys() <= known, base.images
@@ -86,5 +88,5 @@ def test_bases() -> None:
 def test_documentation_shows_a_valid_recipe() -> None:
     page = (load.RECIPES.parent / "docs" / "recipes.md").read_text("utf-8")
     text = page.partition("```yaml\n")[2].partition("```")[0]
-    assert "\n".join(map(str, load.validate_recipe(text, "brewer.yaml"))) == ""
-    assert load.canonical(text, "brewer.yaml") == text
+    assert "\n".join(map(str, validate_recipe(text, "brewer.yaml"))) == ""
+    assert canonical(text, "brewer.yaml") == text

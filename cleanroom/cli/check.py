@@ -90,7 +90,7 @@ def find(
     """Return what ``checking.find`` returns. Raises click's errors."""
     if context is not None and not Path(context).is_dir():
         raise click.UsageError(f"--context: {context!r} is no folder")
-    from cleanroom.load import RecipeError
+    from cleanroom.recipe import RecipeError
 
     try:
         with usage_errors():

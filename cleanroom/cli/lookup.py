@@ -31,7 +31,7 @@ def folders() -> tuple[str, ...]:
 def library() -> Library:
     """Return the library with these recipes."""
     from cleanroom.library import load_with
-    from cleanroom.load import RecipeError
+    from cleanroom.recipe import RecipeError
 
     try:
         return load_with(given_recipes() or folders())

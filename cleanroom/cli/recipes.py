@@ -34,7 +34,8 @@ command.add_command(new)
 @verbose_option
 def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     """Check recipe files, and those in folders, each by itself and all against one another."""
-    from cleanroom import load
+    from cleanroom.load import parse_recipe
+    from cleanroom.validate import validate_bases, validate_recipe, validate_set
 
     faulty = False
 
@@ -47,12 +48,12 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     files, troubled = _read_all(paths)
     for file, data in files:
         is_bases = Path(file).name == _BASES
-        problems = (load.validate_bases if is_bases else load.validate_recipe)(data, file)
+        problems = (validate_bases if is_bases else validate_recipe)(data, file)
         for problem in problems:
             report(problem)
         if not problems and not is_bases:
-            recipes.append(load.parse_recipe(data, file))
-    for problem in load.validate_set(recipes):
+            recipes.append(parse_recipe(data, file))
+    for problem in validate_set(recipes):
         report(problem)
     for recipe in recipes:
         for found in _record_problems(recipe):
@@ -69,12 +70,13 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
 
 def _record_problems(recipe: Recipe) -> Iterator[object]:
     """Yield what is wrong with the record of a recipe's proofs."""
-    from cleanroom import load, proved
+    from cleanroom import proved
+    from cleanroom.validate import validate_record
 
     path = Path(proved.path_of(recipe))
     if not path.is_file():
         return
-    problems = load.validate_record(path.read_bytes(), str(path))
+    problems = validate_record(path.read_bytes(), str(path))
     yield from problems
     if not problems and (manager := proved.record_of(recipe).manager) != recipe.id:
         yield f"{path}:1:1: is about {manager!r}, not {recipe.id!r}"
@@ -103,8 +105,9 @@ def _changes(recipe: Recipe) -> Iterator[str]:
 @verbose_option
 def fmt(paths: tuple[str, ...], check: bool) -> int:
     """Write recipe files in the one canonical form: field order, quotes, line breaks."""
+    from cleanroom.canonical import canonical
     from cleanroom.files import write_atomically
-    from cleanroom.load import RecipeError, canonical
+    from cleanroom.recipe import RecipeError
 
     differs = False
     files, troubled = _read_all(paths)
@@ -148,7 +151,7 @@ def links(paths: tuple[str, ...], online: bool, timeout: float) -> int:
     """Check the links in recipe files, and in those in folders: their form, and with --online whether they lead on."""
     from cleanroom.links import Link, form_problems, unreachable
     from cleanroom.links import links as links_of
-    from cleanroom.load import RecipeError
+    from cleanroom.recipe import RecipeError
 
     problems = []
     sound: list[Link] = []

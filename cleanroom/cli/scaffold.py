@@ -7,8 +7,11 @@ import re
 from collections.abc import Mapping
 
 import cleanroom
-from cleanroom.load import RECIPES, RecipeError, canonical, validate_recipe
+from cleanroom.canonical import canonical
+from cleanroom.load import RECIPES
+from cleanroom.recipe import RecipeError
 from cleanroom.records import dataclass
+from cleanroom.validate import validate_recipe
 
 
 class UnfitName(ValueError):  # noqa: N818 - public name

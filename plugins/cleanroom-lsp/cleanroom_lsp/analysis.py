@@ -10,10 +10,10 @@ from cleanroom.checking import arguments, find
 from cleanroom.findings import Finding, Problem
 from cleanroom.fix import fix
 from cleanroom.ledger import Ledger
-from cleanroom.load import RecipeError
 from cleanroom.lookup import UnknownName
 from cleanroom.patterns import Patterns
 from cleanroom.readers import READERS, Reader, for_file
+from cleanroom.recipe import RecipeError
 from cleanroom.records import dataclass
 from cleanroom.settings import SettingsError
 
