@@ -328,3 +328,8 @@ def test_what_a_registry_holds_is_unpacked_as_files_only(tmp_path: Path) -> None
     found = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*"))
     assert found == ["inside", "inside/absolute", "inside/srv", "inside/srv/file", "inside/srv/link"]
     assert (tmp_path / "inside/srv/link").read_text() == "text"
+
+
+def test_the_version_has_no_colours() -> None:
+    assert plan.found_version("x\ncleanroom-version: \x1b[1mApache Maven 3.9.9\x1b[m\r\n") == "Apache Maven 3.9.9"
+    assert plan.found_version("cleanroom-version: \n") == ""

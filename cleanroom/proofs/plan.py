@@ -88,9 +88,9 @@ def version(recipe: Recipe, proof: Proof, image: str) -> str:
 
 
 def found_version(output: str) -> str:
-    """Return what the build of ``version`` printed; ``""`` for nothing."""
+    """Return what the build of ``version`` printed, without its colours (ECMA-48, 5.4); ``""`` for nothing."""
     match = re.search(r"cleanroom-version: (.*)", output)
-    return match[1].strip() if match else ""
+    return re.sub(r"\x1b\[[0-?]*[ -/]*[@-~]", "", match[1]).strip() if match else ""
 
 
 def checks(proof: Proof, image: str, targets: tuple[str, ...]) -> str:
