@@ -176,6 +176,9 @@ def test_pages_link_to_each_other_and_ask_for_nothing_outside() -> None:
             if not link.startswith("https://") and not link.startswith("http://"):
                 target = (Path("/") / path).parent / link
                 assert str(target.resolve()).lstrip("/") in pages, link
+    names = re.findall(r'<tr data-words="[^"]*"><td><a [^>]*>([^<]*)</a>', pages["index.html"])
+    assert names == sorted(names, key=lambda name: name.lower().lstrip("."))
+    assert len(names) == len(load().recipes())
     assert "rm -rf /var/lib/apt/lists/*" in pages["index.html"]
     assert "&lt;--cache-dir&gt;" in pages["managers/pip.html"]
 
@@ -211,6 +214,7 @@ def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         (["jsn"], "no format 'jsn'; did you mean 'json'?"),
         ([], "name a FORMAT: json"),
         (["html"], "name a folder for them with -o DIR"),
+        (["table", "-o", "/dev/null"], "/dev/null: file exists"),
     ],
 )
 def test_the_command_says_what_is_wrong(arguments: list[str], message: str, capfd: pytest.CaptureFixture[str]) -> None:

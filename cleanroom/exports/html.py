@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
-from cleanroom.exports.pages import KINDS, Way, executables, ways
+from cleanroom.exports.pages import KINDS, Way, by_name, executables, ways
 from cleanroom.feeds.text import size
 from cleanroom.library import Library
 from cleanroom.paths import readable
@@ -16,7 +16,7 @@ def render(library: Library) -> Mapping[str, str]:
     """Return the pages by their paths."""
     pages = {}
     rows = []
-    for recipe in library.recipes():
+    for recipe in by_name(library):
         found = list(ways(recipe, library))
         pages[f"managers/{recipe.id}.html"] = _document(
             f"{recipe.name}: what it leaves behind", "".join(_page(recipe, found)), "../index.html"
@@ -90,7 +90,7 @@ def _page(recipe: Recipe, found: list[Way]) -> Iterator[str]:
             how = [*lean.options, *(f"{name}={values[0]}" for name, values in lean.variables.items())][:1]
             less = f"; {size(lean.typical.bytes)} less after {escape(lean.typical.of)}" if lean.typical else ""
             option = f": <code>{escape(how[0])}</code>" if how else ""
-            yield f"<li>{escape(lean.what)}{option}{less}. {escape(lean.cost)}</li>"
+            yield f"<li>{escape(lean.what)}{option}{less}. {escape(lean.cost)}.</li>"
         yield "</ul>"
     if recipe.peers:
         yield '<h2>Rules of other linters for the same</h2><div class="wide"><table>'
@@ -140,7 +140,7 @@ _STYLE = """
 }
 body { font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper); margin: 0 auto;
   max-width: 60rem; padding: 1rem; }
-code, li, small { overflow-wrap: anywhere; } th, button { white-space: nowrap; }
+code, li, small { overflow-wrap: anywhere; } td code { overflow-wrap: break-word; } th, button { white-space: nowrap; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.15rem; margin-top: 2rem; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; width: 100%; font-size: .95rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); }
@@ -151,6 +151,11 @@ button { font: inherit; font-size: .75rem; cursor: pointer; }
 input { font: inherit; padding: .3rem; width: min(20rem, 60vw); }
 .bar { background: var(--soft); height: .6rem; max-width: 30rem; }
 .bar span { display: block; height: 100%; background: var(--bar); }
+@media (max-width: 40rem) {
+  .wide thead { display: none; } .wide tr:not([hidden]), .wide td { display: block; }
+  .wide td { border: 0; padding: 0; } td code { overflow-wrap: anywhere; }
+  .wide tr { border-bottom: 1px solid var(--line); padding: .4rem 0; }
+}
 """
 
 _SCRIPT = """
@@ -167,14 +172,15 @@ const search = document.getElementById("search");
 if (search) {
   const show = () => {
     const words = search.value.toLowerCase().split(/\\s+/).filter(Boolean);
-    let count = 0;
+    const count = {managers: 0, paths: 0};
     for (const row of document.querySelectorAll("tr[data-words]")) {
       row.hidden = !words.every(word => row.dataset.words.includes(word));
-      if (!row.hidden && row.closest("#managers")) count += 1;
+      if (!row.hidden) count[row.closest("table").id] += 1;
     }
-    document.getElementById("count").textContent = words.length ? `${count} by name, paths below` : "";
+    const found = `${count.managers} by name, ${count.paths} by path`;
+    document.getElementById("count").textContent = words.length ? found : "";
   };
   search.addEventListener("input", show);
-  show();
+  addEventListener("pageshow", show);  // after the browser has put back what was searched for
 }
 """

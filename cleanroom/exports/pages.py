@@ -30,6 +30,11 @@ class Way:
     proof: str = ""  # what was measured of it, in words; empty: nothing
 
 
+def by_name(library: Library) -> list[Recipe]:
+    """Return the recipes in the order of their names, as a reader looks them up."""
+    return sorted(library.recipes(), key=lambda recipe: recipe.name.lower().lstrip("."))
+
+
 def ways(recipe: Recipe, library: Library) -> Iterator[Way]:
     """Yield the remedies of a recipe as they are written on its official image, best first."""
     base = library.base(recipe.official_image)
