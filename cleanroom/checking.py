@@ -191,10 +191,10 @@ def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_
 
 
 def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None:
-    """Write a feed to a file, whole or not at all."""
+    """Write a feed to a file, whole or not at all; folders above it are made where they are not there."""
     from pathlib import Path
 
-    from cleanroom.files import write_atomically
+    from cleanroom.files import write_into
 
     pieces: Iterable[str]
     if name == "text":
@@ -202,9 +202,9 @@ def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None
     else:
         pieces = FEEDS[name].render(checked)
     try:
-        write_atomically(Path(file), "".join(pieces))
+        write_into(Path(), {file: "".join(pieces)})
     except OSError as error:
-        raise OutputError(f"--output: {file}: {discover.describe(error)}") from None
+        raise OutputError(f"--output: {error.filename}: {discover.describe(error)}") from None
 
 
 @dataclass(slots=True)

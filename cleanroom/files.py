@@ -18,17 +18,34 @@ def write_atomically(file: Path, data: str | bytes, *, over: bytes | None = None
     """Put ``data`` (text as UTF-8) in the place of ``file``; a link is followed, mode and owner of a file kept.
 
     With ``over``, only where the file still holds these bytes; else ChangedError is raised, which is an OSError. Raises
-    OSError, also for a file that is read-only; then what was there is there still. A file that is no plain file (a
-    pipe, ``/dev/stdout``) is written to as it is.
+    OSError with the name of the file, also for one that is read-only; then what was there is there still. A file that
+    is no plain file (a pipe, ``/dev/stdout``) is written to as it is.
     """
-    if isinstance(data, str):
-        data = data.encode("utf-8", "surrogateescape")
-    place = Path(os.path.realpath(file))
+    try:
+        _write(
+            Path(os.path.realpath(file)),
+            data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data,
+            over,
+        )
+    except OSError as error:
+        error.filename = str(file)  # and not what was written beside it, or nothing
+        raise
+
+
+def write_into(folder: Path, files: Mapping[str, str]) -> None:
+    """Write texts by their paths in ``folder``; the folders are made where they are not there. Raises OSError."""
+    for path, text in files.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(file, text)
+
+
+def _write(place: Path, data: bytes, over: bytes | None) -> None:
     if place.exists() and not place.is_file():
         place.write_bytes(data)
         return
     if place.exists() and not os.access(place, os.W_OK):
-        raise PermissionError(errno.EACCES, "the file is read-only", str(file))
+        raise PermissionError(errno.EACCES, "the file is read-only")
     descriptor, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
     try:
         with os.fdopen(descriptor, "wb") as stream:
@@ -41,20 +58,12 @@ def write_atomically(file: Path, data: str | bytes, *, over: bytes | None = None
             with suppress(OSError, AttributeError):  # who may not give it away, keeps it
                 os.chown(name, before.st_uid, before.st_gid)
         if over is not None and place.read_bytes() != over:
-            raise ChangedError(errno.EBUSY, "the file changed while it was being worked on; run again", str(file))
+            raise ChangedError(errno.EBUSY, "the file changed while it was being worked on; run again")
         Path(name).replace(place)
     except BaseException:
         with suppress(OSError):
             Path(name).unlink()
         raise
-
-
-def write_into(folder: Path, files: Mapping[str, str]) -> None:
-    """Write texts by their paths in ``folder``, which is made where it is not there. Raises OSError."""
-    for path, text in files.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, text)
 
 
 def _umask() -> int:

@@ -347,7 +347,8 @@ def test_several_outputs_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[st
     [
         ("sarf:x", "no format 'sarf'; did you mean 'sarif'?"),
         ("sarif", "'sarif' is not FORMAT:FILE, such as sarif:cleanroom.sarif"),
-        ("sarif:nowhere/x", "--output: nowhere/x: no such file or folder"),
+        ("sarif:Dockerfile/x", "--output: Dockerfile: file exists"),
+        ("sarif:.", "--output: .: is a directory"),
     ],
 )
 def test_an_output_that_cannot_be(
@@ -357,6 +358,19 @@ def test_an_output_that_cannot_be(
     Path("Dockerfile").write_text(DOCKERFILE)
     assert main(["check", "Dockerfile", "--output", output]) == 2
     assert message in capfd.readouterr().err
+
+
+def test_an_output_makes_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Dockerfile").write_text(DOCKERFILE)
+    assert main(["check", "Dockerfile", "--output", "sarif:build/reports/x"]) == 1
+    assert json.loads(Path("build/reports/x").read_text())["runs"]
+
+
+@pytest.mark.parametrize("command", ["check", "enrich"])
+def test_a_format_that_is_not_known(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "Dockerfile", "--format", "sarf"]) == 2
+    assert "no format 'sarf'; did you mean 'sarif'? (there are: text, json" in capfd.readouterr().err
 
 
 def test_files_that_cannot_be_read_are_in_the_reports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

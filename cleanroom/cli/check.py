@@ -11,13 +11,18 @@ import click
 from cleanroom import checking
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.lookup import usage_errors
-from cleanroom.cli.options import context_option, exclude_option, format_option, reader_option, target_option
+from cleanroom.cli.options import (
+    context_option,
+    exclude_option,
+    format_option,
+    known_format,
+    reader_option,
+    target_option,
+)
 from cleanroom.discover import STDIN
 from cleanroom.exits import TROUBLE
-from cleanroom.feeds import FEEDS
 from cleanroom.findings import SEVERITIES
 from cleanroom.settings import SettingsError
-from cleanroom.suggest import did_you_mean
 
 
 @click.command()
@@ -104,7 +109,4 @@ def _output(value: str) -> tuple[str, str]:
     name, _, file = value.partition(":")
     if not file:
         raise click.BadParameter(f"{value!r} is not FORMAT:FILE, such as sarif:cleanroom.sarif")
-    if name not in ("text", *FEEDS):
-        known = ("text", *FEEDS)
-        raise click.BadParameter(f"no format {name!r}{did_you_mean(name, known)} (there are: {', '.join(known)})")
-    return name, file
+    return known_format(name), file

@@ -36,13 +36,10 @@ def command(form: str | None, output: str | None, is_list: bool) -> None:
         click.echo("".join(files.values()), nl=False)
         return
     from cleanroom.discover import describe
-    from cleanroom.files import write_atomically
+    from cleanroom.files import write_into
 
-    for name, text in files.items():
-        file = Path(output) / name
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, text)
-        except OSError as error:
-            raise click.ClickException(f"{file}: {describe(error)}") from None
+    try:
+        write_into(Path(output), files)
+    except OSError as error:
+        raise click.ClickException(f"{error.filename}: {describe(error)}") from None
     click.echo(f"{len(files)} file{'s' * (len(files) != 1)} in {output}", err=True)

@@ -16,11 +16,19 @@ def format_option(words: str) -> Callable[[Any], Any]:
     return click.option(
         "--format",
         "form",
-        type=click.Choice(("text", *FEEDS)),
         default="text",
         metavar="FORMAT",
+        callback=lambda _context, _option, name: known_format(name),
         help=f"{words.format(', '.join(('text', *FEEDS)))} [default: text]",
     )
+
+
+def known_format(name: str) -> str:
+    """Return the name of a format of findings. Raises BadParameter."""
+    known = ("text", *FEEDS)
+    if name not in known:
+        raise click.BadParameter(f"no format {name!r}{did_you_mean(name, known)} (there are: {', '.join(known)})")
+    return name
 
 
 target_option = click.option("--target", metavar="STAGE", help="The stage that is built, when it is not the last.")

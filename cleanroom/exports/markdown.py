@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 
-from cleanroom.exports.pages import KINDS, executables, ways
+from cleanroom.exports.pages import KINDS, by_name, executables, ways
+from cleanroom.feeds.markdown import cell, code
 from cleanroom.feeds.text import size
 from cleanroom.library import Library
 from cleanroom.paths import readable
@@ -23,7 +23,7 @@ def _index(library: Library) -> Iterator[str]:
     yield "| manager | installs | the command that cleans up, in the same RUN |"
     yield "|---|---|---|"
     paths: list[tuple[str, Recipe]] = []
-    for recipe in library.recipes():
+    for recipe in by_name(library):
         best = next((way.text for way in ways(recipe, library) if way.kind == "clean"), "")
         yield f"| [{recipe.name}](managers/{recipe.id}.md) | {cell(recipe.summary)} | {code(best) if best else ''} |"
         paths += [(path.path, recipe) for cache in recipe.caches for path in cache.paths]
@@ -84,15 +84,3 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
     for source in recipe.sources:
         yield f"- <{source}>"
     yield ""
-
-
-def code(text: str) -> str:
-    """Return ``text`` as code that stands as it is, also in a table."""
-    text = text.replace("|", "\\|").replace("\n", " ")
-    ticks = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    return f"{ticks}{text}{ticks}"
-
-
-def cell(text: str) -> str:
-    """Return plain text as it is written in Markdown, also in a table."""
-    return re.sub(r"([\\`*_<>|\[\]])", r"\\\1", text).replace("\n", " ")

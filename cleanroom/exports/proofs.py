@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cleanroom import proved
-from cleanroom.exports.markdown import cell, code
+from cleanroom.feeds.markdown import cell, code
 from cleanroom.library import Library
 from cleanroom.proved import Measured, Proved
 from cleanroom.recipe import Recipe

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cleanroom import proved
-from cleanroom.exports.markdown import cell, code
 from cleanroom.exports.pages import ways
+from cleanroom.feeds.markdown import cell, code
 from cleanroom.feeds.text import size
 from cleanroom.library import Library
 from cleanroom.recipe import Recipe

@@ -27,7 +27,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
         rows = [_row(finding) for finding in checked.report.findings]
         rows += [f"| {problem.line} | ❌ | error | {cell(problem.message)} | |\n" for problem in checked.report.errors]
         head = (
-            f"\n**{_code(checked.path)}**\n\n| line | | rule | what is left | what mends it |\n|---:|---|---|---|---|\n"
+            f"\n**{code(checked.path)}**\n\n| line | | rule | what is left | what mends it |\n|---:|---|---|---|---|\n"
         )
         shown = []
         for row in rows:
@@ -44,9 +44,9 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
 
 def _row(finding: Finding) -> str:
     example = f" (for example {cell(bulk(finding))})" if finding.typical_bytes else ""
-    remedy = _code(finding.remedies[0].text) if finding.remedies else ""
+    remedy = code(finding.remedies[0].text) if finding.remedies else ""
     message = f"{cell(finding.message)}{example}"
-    return f"| {finding.line} | {_SIGNS[finding.severity]} | {_code(finding.label)} | {message} | {remedy} |\n"
+    return f"| {finding.line} | {_SIGNS[finding.severity]} | {code(finding.label)} | {message} | {remedy} |\n"
 
 
 def cell(text: str) -> str:
@@ -54,7 +54,8 @@ def cell(text: str) -> str:
     return re.sub(r"([\\`*_<>|\[\]#@~])", r"\\\1", printable(text))
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Return text as code that stands as it is, also in a cell."""
     text = printable(text).replace("|", "\\|")
     ticks = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
     pad = " " if text.startswith("`") or text.endswith("`") else ""

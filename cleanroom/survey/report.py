@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from cleanroom import proved
+from cleanroom.discover import describe
 from cleanroom.files import write_into
 from cleanroom.library import Library, load
 from cleanroom.records import dataclass
@@ -206,7 +207,7 @@ def write(folder: Path, output: Path) -> Sequence[Path]:
     try:
         write_into(output, pages)
     except OSError as error:
-        raise ReportError(f"{error.filename or output}: {(error.strerror or str(error)).lower()}") from None
+        raise ReportError(f"{error.filename}: {describe(error)}") from None
     return [output / name for name in pages]
 
 

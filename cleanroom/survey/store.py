@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from cleanroom.discover import describe
 from cleanroom.files import write_atomically
 from cleanroom.library import Library
 from cleanroom.survey.examine import FILES, FINDINGS, INSTALLS, Examined
@@ -86,7 +87,7 @@ class Store:
                 write_atomically(head, json.dumps(self._head, indent=1).encode() + b"\n")
             found = json.loads(head.read_bytes())
         except OSError as error:
-            raise StoreError(f"{error.filename or self.folder}: {(error.strerror or str(error)).lower()}") from None
+            raise StoreError(f"{error.filename or self.folder}: {describe(error)}") from None
         except ValueError:
             raise StoreError(f"{head}: damaged; begin anew in another folder") from None
         if found != self._head:
