@@ -123,6 +123,8 @@ def test_the_megalinter_descriptor_finds_the_files_that_check_finds_and_runs_com
         assert found is is_dockerfile(name), name
     (linter,) = descriptor["linters"]
     check = [linter["linter_name"], *linter["cli_lint_extra_args"]]
+    assert linter["cli_lint_mode"] in linter["supported_cli_lint_modes"]
+    assert "project" not in linter["supported_cli_lint_modes"]  # it names no files then, and check wants some
     report = tmp_path / "report.sarif"
     sarif = [text.replace("{{SARIF_OUTPUT_FILE}}", str(report)) for text in linter["cli_sarif_args"]]
     for fix in ([], [linter["cli_lint_fix_arg_name"]]):  # it may ask for both at once
