@@ -345,15 +345,30 @@ def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()
     command = fill.command
     if command is None:
         raise DeclinedError("the command does not stand in the text of this RUN")
-    verb, index = _verb(fill, verbs, [word.literal for word in command.words])
+    index, between = _behind(fill, verbs, [word.literal for word in command.words])
     word = command.words[index]
-    if site.text[word.span.start : word.span.end] != word.raw or word.raw.strip("\"'") != verb:
-        raise DeclinedError(f"{verb} is put together from parts")
-    return Edit(Span(word.span.end, word.span.end), f" {text}")
+    if site.text[word.span.start : word.span.end] != word.raw or word.raw.strip("\"'") != word.literal:
+        raise DeclinedError(f"{word.literal} is put together from parts")
+    return Edit(Span(word.span.end, word.span.end), f" {between}{text}")
 
 
-def _verb(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[str, int]:
-    """Return the last word of the command's verb and its index."""
+_PYTHON = regex(r"(?:python|pypy)[\d.]*")
+
+
+def _behind(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[int, str]:
+    """Return the index of the word that an option of the command goes behind, and what has to come before the option.
+
+    That word is the last one of the command's verb; of a script of Python, its name, or the ``-`` by which Python reads
+    it from a pipe, which stands before the script's own options: https://docs.python.org/3/using/cmdline.html.
+    """
+    names = [(word or "").rpartition("/")[2] for word in words]
+    if fill.verb.endswith(".py") and fill.verb in (verbs or (fill.verb,)):
+        python = next((index for index, name in enumerate(names) if _PYTHON.fullmatch(name)), len(names))
+        for index in range(python + 1, len(names)):
+            if names[index] == fill.verb or words[index] == "-":
+                return index, ""
+        if python < len(names):
+            return len(names) - 1, "- "
     programs = fill.recipe.programs
     start = next(
         (
@@ -361,7 +376,7 @@ def _verb(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[
             for index, word in enumerate(words)
             if word is not None
             and (
-                any(matches(word.rpartition("/")[2], name) for program in programs for name in program.names)
+                any(matches(names[index], name) for program in programs for name in program.names)
                 or (index and words[index - 1] == "-m" and any(word in program.modules for program in programs))
             )
         ),
@@ -373,7 +388,7 @@ def _verb(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[
             continue
         for index in range(start, len(words) - len(parts) + 1):
             if words[index : index + len(parts)] == parts:
-                return parts[-1], index + len(parts) - 1
+                return index + len(parts) - 1, ""
     if fill.verb and verbs and fill.verb not in {verb.split()[0] for verb in verbs}:
         raise DeclinedError(f"{fill.recipe.name} {fill.verb} does not take the option")
     raise DeclinedError("the command is put together at run time")
@@ -385,7 +400,7 @@ def _in_array(site: Site, fill: Fill, text: str, verbs: tuple[str, ...]) -> Edit
     words = [word.text for word in argv]
     if fill.nested or any(re.fullmatch(r"-\w*c", word) for word in words[:3]):
         raise DeclinedError("the RUN is in exec form (a JSON array) and holds a script")
-    _, index = _verb(fill, verbs, list(words))
+    index, _ = _behind(fill, verbs, list(words))
     end = argv[index].span.end
     return Edit(Span(end, end), f', "{text}"')
 
