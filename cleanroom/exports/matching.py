@@ -84,10 +84,26 @@ def _glob(name: str) -> str:
     return "".join(r"[\w.+-]*" if character == "*" else re.escape(character) for character in name)
 
 
+_PYTHON = r"(?:[\w./-]*/)?python[\d.]*"
+
+
 def _program(program: Program) -> str:
     names = [rf"(?:[\w./-]*/)?{_glob(name)}" for name in program.names]
-    names += [rf"(?:[\w./-]*/)?python[\d.]*(?:{BLANK}+-\w)*{BLANK}+-m{BLANK}+{_glob(name)}" for name in program.modules]
+    modules = [name for name in program.modules if not _is_script(name)]
+    names += [rf"{_PYTHON}(?:{BLANK}+-\w)*{BLANK}+-m{BLANK}+{_glob(name)}" for name in modules]
     return _any(names)
+
+
+def _is_script(name: str) -> bool:
+    return name.endswith(".py")
+
+
+def _script(name: str) -> str:
+    """Return what command lines begin with by which Python runs a script.
+
+    From a pipe (``curl … | python``) it is not looked for: the option does not go behind what would be found.
+    """
+    return rf"{_PYTHON}(?:{BLANK}+-[A-Zbdiqsuvx])*{BLANK}+[\"']?(?:[\w./-]*/)?{re.escape(name)}\b[\"']?"
 
 
 def _options(program: Program) -> str:
@@ -101,11 +117,12 @@ def _use(recipe: Recipe, use: Use, *, plain_only: bool = False) -> str:
     if plain_only and (use.with_options or use.bases):
         return ""
     programs = [program for program in recipe.programs if not use.programs or set(use.programs) & set(program.names)]
-    verbs = [verb for verb in use.verbs if verb and verb != "*"]
-    if not verbs or not programs:
-        return ""
-    words = _any(rf"{BLANK}+".join(map(re.escape, verb.split())) for verb in verbs)
-    return _any(rf"{_program(program)}{_options(program)}{BLANK}+{words}\b" for program in programs)
+    scripts = [name for program in programs for name in program.modules if _is_script(name) and name in use.verbs]
+    begins = [_script(name) for name in scripts]
+    if verbs := [verb for verb in use.verbs if verb and verb != "*" and verb not in scripts]:
+        words = _any(rf"{BLANK}+".join(map(re.escape, verb.split())) for verb in verbs)
+        begins = [rf"{_program(program)}{_options(program)}{BLANK}+{words}\b" for program in programs] + begins
+    return _any(begins)
 
 
 def _prevented(recipe: Recipe, cache: Cache) -> Iterator[str]:
