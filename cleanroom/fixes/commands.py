@@ -376,14 +376,14 @@ def _start_without_update(above: Site, below_it: Site, end: int) -> int:
         event.span: text
         for site in (above, below_it)
         for event in site.layer.events
-        if isinstance(event, Fill) and (text := leftovers.refilling(event))
+        if isinstance(event, Fill) and (text := leftovers.refilling(event, site.text))
     }
     first = updates.get(links[0].span)
     spans = [link.span for link in above.script().statements[0].links]
     done = [span for span in spans if span in updates and updates[span] == first and span.end <= end]
     if first is None or not done or len(links) == 1:
         return links[0].span.start
-    between = above.text[done[0].end : end]
+    between = above.text[done[-1].end : end]
     cleans = any(isinstance(event, (Clean, Remove)) and event.span.end <= end for event in above.layer.events)
     return links[0 if cleans or leftovers.may_change_sources(between) else 1].span.start
 

@@ -141,7 +141,7 @@ def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:
 def _only_fetches(site: Site, outcome: Outcome) -> str:
     """Return the command when a RUN is nothing but one that fetches what later RUNs can fetch for themselves."""
     instruction, fill = site.layer.instruction, outcome.fill
-    command = refilling(fill)
+    command = refilling(fill, site.text)
     if not command or instruction.flags or instruction.heredocs or instruction.onbuild or fill.sudo:
         return ""
     statements = site.script().statements
@@ -149,16 +149,27 @@ def _only_fetches(site: Site, outcome: Outcome) -> str:
     return command if alone else ""
 
 
-def refilling(fill: Fill) -> str:
-    """Return the command of ``fill`` when it does what refills the cache and nothing else, as the author wrote it."""
+_QUIET = regex(r"[12]?>>? */dev/null|&>>? */dev/null|2>&1")
+
+
+def refilling(fill: Fill, text: str) -> str:
+    """Return the command of ``fill`` when it does what refills the cache and nothing else, as the author wrote it.
+
+    ``text`` is the Dockerfile's. What the command prints may go to ``/dev/null``.
+    """
     command, refill = fill.command, fill.cache.refill.split()
-    if command is None or fill.nested or command.assignments or command.redirects or fill.verb not in refill[1:]:
+    if command is None or fill.nested or command.assignments or fill.verb not in refill[1:]:
+        return ""
+    redirects = [text[redirect.span.start : redirect.span.end] for redirect in command.redirects]
+    if not all(_QUIET.fullmatch(redirect) for redirect in redirects):
         return ""
     words = [word.literal or "" for word in command.words]
     names = {name for program in fill.recipe.programs for name in program.names}
     if words[0] not in names or not all(re.fullmatch(r"[\w=:./-]+", word) for word in words):
         return ""
-    return " ".join(words) if [word for word in words[1:] if not word.startswith("-")] == refill[1:] else ""
+    if [word for word in words[1:] if not word.startswith("-")] != refill[1:]:
+        return ""
+    return " ".join((*words, *redirects))
 
 
 # -- what later lines need -------------------------------------------------------------------------------------------
@@ -217,7 +228,7 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
     if need.command is None or need.nested or link.span != need.command.span:
         raise DeclinedError(f"{reason}, from within another command")
     sudo = "sudo " if need.sudo and there.is_root() is not True else ""
-    refill = refilling(outcome.fill) or cache.refill
+    refill = refilling(outcome.fill, ledger.dockerfile.text) or cache.refill
     edit = script.lead(place, f"{sudo}{refill}")
     if edit is None:
         raise DeclinedError(f"{reason}, and no command can be put before it")
