@@ -109,7 +109,7 @@ class Cache:
     paths: tuple[CachePath, ...]
     filled_by: tuple[Use, ...]
     needed_by: tuple[Use, ...] = ()  # the uses that fail without it; those that fetch it by themselves need nothing
-    refill: str = ""  # the command that fetches it for them
+    refill: str = ""  # the command that fetches it for them, and leaves nothing else
     used_at_start_by: tuple[Use, ...] = ()  # uses that, as CMD or ENTRYPOINT, read it at each start of a container
     kept_out_by_file: str = ""  # a file of the base that empties it after each use (Debian's docker-clean)
     flat: bool = False  # holds files only: ``rm`` without ``-r`` empties it
