@@ -83,14 +83,16 @@ def medians(calls: list[tuple[list[str], Path]], runs: int) -> list[float]:
 
 
 def cpu(command: list[str], path: Path) -> float:
-    """Return the seconds of processor time that a command takes in a folder, which is on its path.
+    """Return the seconds of processor time that a command takes with a folder on its path.
+
+    It runs beside that folder, since Python itself adds the one it runs in, and cleanroom would search it twice.
 
     Exits when the command fails, or has something to say of a plugin.
     """
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     environment["PYTHONPATH"] = str(path)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=path.parent, env=environment, capture_output=True, text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode not in (0, 1) or "plugin " in done.stderr or not done.stdout:
         sys.exit(f"{command[-2:]} exits {done.returncode}: {done.stderr}")

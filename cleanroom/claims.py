@@ -72,11 +72,19 @@ def _parts(text: str) -> Iterator[tuple[str, str, Iterator[str]]]:
     ends = [*starts[1:], len(lines)]
     seen = set()
     for start, end in zip(starts, ends, strict=True):
-        column, is_item, key, value = _field(lines[start])
-        if column or is_item or key in seen:
+        key, value = _key(lines[start])
+        if key in seen:
             raise _UnclearError
         seen.add(key)
         yield key, value, iter(lines[start + 1 : end])
+
+
+def _key(text: str) -> tuple[str, str]:
+    """Return a key and what stands behind it."""
+    key, colon, value = text.partition(":")
+    if not (colon and key.isidentifier() and value[:1] in ("", " ")):
+        raise _UnclearError
+    return key, value[1:]
 
 
 def _field(line: str) -> tuple[int, bool, str, str]:
@@ -86,10 +94,7 @@ def _field(line: str) -> tuple[int, bool, str, str]:
     is_item = rest.startswith("- ")
     if is_item:
         rest, column = rest[2:], column + 2
-    key, colon, value = rest.partition(":")
-    if not (colon and key.isidentifier() and value[:1] in ("", " ")):
-        raise _UnclearError
-    return column, is_item, key, value[1:]
+    return column, is_item, *_key(rest)
 
 
 def _mappings(lines: Iterator[str]) -> Iterator[dict[str, tuple[str, ...]]]:
@@ -148,7 +153,11 @@ def _values(value: str, column: int, lines: Iterator[str]) -> tuple[tuple[str, .
 
 def _next(lines: Iterator[str]) -> str | None:
     """Return the next line that says something."""
-    return next((line for line in lines if line.strip(" ") and line.lstrip(" ")[0] != "#"), None)
+    for line in lines:
+        text = line.lstrip(" ")
+        if text and text[0] != "#":
+            return line
+    return None
 
 
 def _scalar(text: str) -> str:

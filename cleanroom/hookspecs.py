@@ -11,7 +11,9 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from cleanroom.markers import hookspec
+import pluggy
+
+from cleanroom.markers import PROJECT
 
 if TYPE_CHECKING:
     import click
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from cleanroom.readers import Reader
     from cleanroom.rules import Rule
 
+hookspec = pluggy.HookspecMarker(PROJECT)
+
 
 @hookspec
 def cleanroom_recipes() -> Iterable[str | os.PathLike[str]]:  # type: ignore[empty-body]
@@ -31,14 +35,14 @@ def cleanroom_recipes() -> Iterable[str | os.PathLike[str]]:  # type: ignore[emp
     A recipe is data: nothing of it is run. It is validated when it is used. One that says ``replaces: ID`` stands in
     for that recipe; otherwise ids, aliases, executables and Python modules that are taken stay with who has them::
 
-        from pathlib import Path
+        import os.path
 
         from cleanroom import hookimpl
 
 
         @hookimpl
         def cleanroom_recipes():
-            yield Path(__file__).parent / "recipes"
+            yield os.path.join(os.path.dirname(__file__), "recipes")
 
     With a recipe in that folder::
 

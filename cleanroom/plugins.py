@@ -1,8 +1,8 @@
 """Finding plugins, loading them one by one, and saying what is wrong with one without letting it harm the others.
 
 A plugin is what an entry point of the group ``cleanroom`` names. What ships with cleanroom is a plugin too
-(``cleanroom.builtin``), the first. Where there is no other, pluggy is not imported; ``importlib.metadata`` is only for
-what is in archives: both take longer to import than most calls take.
+(``cleanroom.builtin``), the first. Pluggy is imported where a plugin has more than plain functions,
+``importlib.metadata`` for what is in archives: both take longer to import than most calls take.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from importlib import import_module
 from io import StringIO
 from time import perf_counter
 
+from cleanroom.markers import hookimpl, plain_hooks
 from cleanroom.records import dataclass, field
 from cleanroom.regex import regex
 from cleanroom.suggest import did_you_mean
@@ -150,25 +151,33 @@ class Plugins:
                 self.missing.append(f"{VARIABLE}: no plugin {name!r} is installed{did_you_mean(name, known)}")
 
     def _load(self, points: Sequence[EntryPoint]) -> None:
-        """Import the plugins and register them, each by itself."""
-        from pluggy import PluginValidationError
+        """Import the plugins, each by itself, and take their functions."""
+        imported: list[tuple[Plugin, object]] = []
+        for point in points:
+            plugin = Plugin(point.name, point.distribution, point.version, point.value)
+            self.all.append(plugin)
+            try:
+                with _Watched(plugin):
+                    imported.append((plugin, _imported(plugin)))
+            except FAULTS:
+                blame_error(plugin, "cannot be imported:")
+        plain = plain_hooks((found for _, found in imported), HOOKS)
+        if plain is None:
+            self._register(imported)
+            return
+        for (plugin, _), hooks in zip(imported, plain, strict=True):
+            plugin.hooks = hooks
 
-        from cleanroom.markers import hookimpl
+    def _register(self, imported: Sequence[tuple[Plugin, object]]) -> None:
+        """Have pluggy judge the plugins, one by one, and take the functions that it accepts."""
+        from pluggy import PluginValidationError
 
         manager = _manager()
         for function in self.builtin.hooks.values():
             hookimpl(function)
         manager.register(import_module(self.builtin.value), BUILTIN)
         by_name: dict[str, Plugin] = {}
-        for number, point in enumerate(points):
-            plugin = Plugin(point.name, point.distribution, point.version, point.value)
-            self.all.append(plugin)
-            try:
-                with _Watched(plugin):
-                    found = _imported(plugin)
-            except FAULTS:
-                blame_error(plugin, "cannot be imported:")
-                continue
+        for number, (plugin, found) in enumerate(imported):
             try:
                 manager.register(found, str(number))
             except (PluginValidationError, ValueError) as error:
@@ -398,10 +407,12 @@ def find(path: Sequence[str]) -> list[EntryPoint]:
             places = sorted(entry.path for entry in entries if entry.name.endswith((".dist-info", ".egg-info")))
         for place in places:
             text = _read(f"{place}/entry_points.txt")
-            if text is None or not any(_group(line) == GROUP for line in text.splitlines()):
+            if text is None or GROUP not in text:
                 continue
             distribution, version = _identity(place)
-            found.setdefault(distribution, _points(text, distribution, version))
+            named = _points(text, distribution, version)
+            if named is not None:
+                found.setdefault(distribution, named)
     return sorted(point for points in found.values() for point in points)
 
 
@@ -418,11 +429,12 @@ def _identity(place: str) -> tuple[str, str]:
 
 
 _FIELD = regex(r"^(Name|Version): *(\S+)", re.MULTILINE)
+_SEPARATORS = regex(r"[-_.]+")
 
 
 def _normal(name: str) -> str:
     """Return the name of a distribution as all of its spellings have it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return _SEPARATORS.sub("-", name).lower()
 
 
 def _is_wanted(point: EntryPoint, names: Sequence[str]) -> bool:
@@ -437,20 +449,16 @@ def _read(file: str) -> str | None:
         return None
 
 
-def _group(line: str) -> str:
-    """Return the group that a line of an ``entry_points.txt`` begins, or ""."""
-    line = line.strip()
-    return line[1:-1].strip() if line.startswith("[") and line.endswith("]") else ""
-
-
-def _points(text: str, distribution: str, version: str) -> list[EntryPoint]:
-    """Return the entry points of our group in the text of an ``entry_points.txt``."""
-    points = []
+def _points(text: str, distribution: str, version: str) -> list[EntryPoint] | None:
+    """Return the entry points of our group in the text of an ``entry_points.txt``; None where it has no such group."""
+    points: list[EntryPoint] | None = None
     group = ""
     for line in map(str.strip, text.splitlines()):
         if line.startswith("["):
-            group = _group(line)
-        elif group == GROUP and line and line[0] not in "#;":
+            group = line[1:-1].strip() if line.endswith("]") else ""
+            if group == GROUP:
+                points = points or []
+        elif points is not None and group == GROUP and line and line[0] not in "#;":
             name, _, value = line.partition("=")
             points.append(EntryPoint(distribution, name.strip(), value.partition("[")[0].strip(), version))
     return points

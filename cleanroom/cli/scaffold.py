@@ -117,7 +117,7 @@ packages = ["{package}"]
 """,
         f"{package}/__init__.py": f'''"""What {name} leaves behind in container images."""
 
-from pathlib import Path
+import os.path
 
 from cleanroom import hookimpl
 
@@ -125,7 +125,7 @@ from cleanroom import hookimpl
 @hookimpl
 def cleanroom_recipes():
     """Yield the folder of recipes."""
-    yield Path(__file__).parent / "recipes"
+    yield os.path.join(os.path.dirname(__file__), "recipes")
 ''',
         f"{package}/recipes/{name}.yaml": Draft(name).text(),
         f"{package}/recipes/recipe.schema.json": (RECIPES / "recipe.schema.json").read_text("utf-8"),

@@ -1,12 +1,12 @@
 """What Nix leaves behind in container images."""
 
+import os.path
 from collections.abc import Iterator
-from pathlib import Path
 
 from cleanroom import hookimpl
 
 
 @hookimpl
-def cleanroom_recipes() -> Iterator[Path]:
+def cleanroom_recipes() -> Iterator[str]:
     """Yield the folder of recipes."""
-    yield Path(__file__).parent / "recipes"
+    yield os.path.join(os.path.dirname(__file__), "recipes")
