@@ -7,6 +7,7 @@ Without regular expressions, since compiling them takes longer than reading fift
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 
 from cleanroom.recipe import Claims, Recipe
 
@@ -69,9 +70,8 @@ def _parts(text: str) -> Iterator[tuple[str, str, Iterator[str]]]:
     """Yield each field of the document: its key, what stands behind it, the lines below it."""
     lines = text.split("\n")
     starts = [number for number, line in enumerate(lines) if line and line[0] not in " #"]
-    ends = [*starts[1:], len(lines)]
     seen = set()
-    for start, end in zip(starts, ends, strict=True):
+    for start, end in pairwise([*starts, len(lines)]):
         key, value = _key(lines[start])
         if key in seen:
             raise _UnclearError

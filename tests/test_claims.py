@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from cleanroom.claims import claims_in, claims_of
 from cleanroom.load import RECIPES, parse_recipe
 from cleanroom.recipe import RecipeError
+from cleanroom.sources import Given
 
 FILES = sorted(set(RECIPES.glob("*.yaml")) - {RECIPES / "bases.yaml"})
 TEXTS = [file.read_text("utf-8") for file in FILES]
@@ -59,3 +60,12 @@ def test_other_text_is_left_to_the_parser_or_read_alike(data: st.DataObject) -> 
     except RecipeError:
         return  # it is refused when it is wanted
     assert claims in (None, claims_of(recipe))
+
+
+@pytest.mark.parametrize("text", ["", "# nothing yet\n", "\n\n"])
+def test_a_file_that_says_nothing_is_the_parsers_to_refuse(text: str, tmp_path: Path) -> None:
+    assert claims_in(text) is None
+    file = tmp_path / "zap.yaml"
+    file.write_text(text)
+    (trouble,) = Given(tmp_path).troubles
+    assert str(trouble) == f"{file}:1:1: the file says nothing"
