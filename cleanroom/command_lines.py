@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
+from itertools import takewhile
 
 from cleanroom.facts import applies
 from cleanroom.paths import UNKNOWN, plain
@@ -150,7 +151,7 @@ def unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | No
             if program == "env" and word in ("-u", "--unset") and index + 1 < len(argv):
                 assigned[plain(argv[index + 1])] = ""
             index += 2
-        elif word == "--" or (word.startswith("-") and len(word) > 1):
+        elif word == "--" or (word.startswith("-") and (len(word) > 1 or program == "env")):
             index += 1
         elif program in ("env", "sudo") and re.match(r"[A-Za-z_]\w*=", word):
             name, _, value = word.partition("=")
@@ -161,6 +162,12 @@ def unwrap(program: str, argv: list[str]) -> tuple[list[str], dict[str, str | No
     if program in ("timeout", "gosu", "su-exec", "setarch", "flock"):  # a duration, a user, an architecture, a file
         index += 1
     return argv[index:], assigned
+
+
+def drops_environment(program: str, argv: list[str]) -> bool:
+    """Tell whether ``env`` runs its command without the environment that is there (``-i``, or ``-`` alone)."""
+    options = takewhile(lambda word: word.startswith("-"), argv[1:])
+    return program == "env" and not {"-", "-i", "--ignore-environment"}.isdisjoint(options)
 
 
 def other_user(program: str, argv: list[str]) -> str:

@@ -10,6 +10,7 @@ from cleanroom.command_lines import (
     PYTHON,
     SHELLS,
     WRAPPERS,
+    drops_environment,
     new_user,
     other_user,
     read_switch,
@@ -366,6 +367,8 @@ class Walker(Expansion):
                 sudo = True
             if program == "sudo" and {"-E", "--preserve-env"} & {plain(word) for word in argv[1:4]}:
                 inline = {**{name: self.variables[name] for name in self.exported & self.variables.keys()}, **inline}
+            if drops_environment(program, [plain(word) for word in argv]):
+                inline = dict.fromkeys(self.exported, "")
             user = other_user(program, [plain(word) for word in argv])
             argv, assigned = unwrap(program, argv)
             inline = {**inline, **assigned}
@@ -442,7 +445,9 @@ class Walker(Expansion):
         else:
             found = self.library.program(program)
             if found is None and PYTHON.fullmatch(program):
-                found, rest = self.run_by_python(rest)
+                found, rest = self.run_by_python(rest, node)
+            elif found is None and program.endswith(".py") and (found := self.library.module(program)):
+                rest = [program, *rest]
             if found is not None and found[0].shell:
                 return False  # its commands are not of a shell that is read here
             if found is not None:
@@ -456,8 +461,10 @@ class Walker(Expansion):
                 self.remove((UNKNOWN,), span, guards, recursive=True)  # who knows what it removes
         return False
 
-    def run_by_python(self, rest: list[str]) -> tuple[tuple[Recipe, Program] | None, list[str]]:
-        """Return whose module or script the operands of Python name, and what is then the command line.
+    def run_by_python(
+        self, rest: list[str], node: shell.Command | None
+    ) -> tuple[tuple[Recipe, Program] | None, list[str]]:
+        """Return whose module or script the operands of Python name, or its input, and what is then the command line.
 
         The name of a script is the verb of what it does: in ``python get-pip.py pip==24.0`` it is ``get-pip.py``.
         """
@@ -470,10 +477,16 @@ class Walker(Expansion):
             index += 2 if words[index] in ("-W", "-X") else 1  # https://docs.python.org/3/using/cmdline.html
         script = words[index].rpartition("/")[2] if index < len(words) else "-"
         if script == "-":
-            script = self.piped_script
+            script = self.read_by(node) or self.piped_script
         if not script.endswith(".py"):
             return None, rest
         return self.library.module(script), [script, *rest[index + 1 :]]
+
+    def read_by(self, node: shell.Command | None) -> str:
+        """Return the base name of the file that a command reads as its input, "" where it reads none that is known."""
+        redirects = node.redirects if node is not None else ()
+        targets = [one.target for one in redirects if one.operator == "<" and one.target is not None]
+        return (self.value(targets[-1]) or "").rpartition("/")[2] if targets else ""
 
     def as_user(
         self,
@@ -553,6 +566,7 @@ class Walker(Expansion):
                 if "-p" in words and words.index("-p") + 1 < len(words):
                     root = words[words.index("-p") + 1]
                     outer.variables["CONDA_ROOT"] = self.state.environment["CONDA_ROOT"] = root
+                    outer.exported.add("CONDA_ROOT")
             else:
                 self.script_file(script, span, guards, argv[index + 1 :])
         elif node is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cleanroom import shell
+from cleanroom.command_lines import PYTHON
 from cleanroom.dockerfile import assignments
 from cleanroom.events import Clean, Fill, Remove
 from cleanroom.facts import at_home
@@ -352,22 +353,19 @@ def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()
     return Edit(Span(word.span.end, word.span.end), f" {between}{text}")
 
 
-_PYTHON = regex(r"(?:python|pypy)[\d.]*")
-
-
 def _behind(fill: Fill, verbs: tuple[str, ...], words: list[str | None]) -> tuple[int, str]:
     """Return the index of the word that an option of the command goes behind, and what has to come before the option.
 
     That word is the last one of the command's verb; of a script of Python, its name, or the ``-`` by which Python reads
-    it from a pipe, which stands before the script's own options: https://docs.python.org/3/using/cmdline.html.
+    it from its input, which stands before the script's own options: https://docs.python.org/3/using/cmdline.html.
     """
     names = [(word or "").rpartition("/")[2] for word in words]
     if fill.verb.endswith(".py") and fill.verb in (verbs or (fill.verb,)):
-        python = next((index for index, name in enumerate(names) if _PYTHON.fullmatch(name)), len(names))
+        python = next((index for index, name in enumerate(names) if PYTHON.fullmatch(name)), -1)
         for index in range(python + 1, len(names)):
             if names[index] == fill.verb or words[index] == "-":
                 return index, ""
-        if python < len(names):
+        if python >= 0:
             return len(names) - 1, "- "
     programs = fill.recipe.programs
     start = next(
