@@ -360,6 +360,16 @@ def test_an_output_that_cannot_be(
     assert message in capfd.readouterr().err
 
 
+def test_two_outputs_to_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Dockerfile").write_text(DOCKERFILE)
+    assert main(["check", "Dockerfile", "--output", "sarif:x", "--output", "junit:./x"]) == 2
+    assert "both sarif and junit would be written to ./x" in capfd.readouterr().err
+    assert not Path("x").exists()
+
+
 def test_an_output_makes_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("Dockerfile").write_text(DOCKERFILE)

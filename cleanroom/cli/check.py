@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from cleanroom.settings import SettingsError
     "outputs",
     multiple=True,
     metavar="FORMAT:FILE",
-    callback=lambda _context, _option, values: tuple(map(_output, values)),
+    callback=lambda _context, _option, values: _outputs(values),
     help="Write findings in another format to a file, beside what is printed. May be repeated.",
 )
 @click.option("--fix", is_flag=True, help="First mend what no build can break by, as the command fix does.")
@@ -102,6 +102,18 @@ def find(
             return checking.find(paths, exclude, given, context)
     except (SettingsError, RecipeError) as error:
         raise click.ClickException(str(error)) from None
+
+
+def _outputs(values: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return each format and its file. Raises BadParameter also for a file that two would be written to."""
+    found: list[tuple[str, str]] = []
+    taken: dict[Path, str] = {}
+    for form, file in map(_output, values):
+        other = taken.setdefault(Path(file).resolve(), form)
+        if other != form:
+            raise click.BadParameter(f"both {other} and {form} would be written to {file}")
+        found.append((form, file))
+    return tuple(found)
 
 
 def _output(value: str) -> tuple[str, str]:
