@@ -1,417 +1,49 @@
-"""Read a shell script into a tree of commands, each with its span in the file.
-
-Built on tree-sitter-bash (see _shell_tree for what that takes). What cannot be read raises ShellError: this module
-never guesses.
-The grammar is that of the POSIX shell with bash's extensions
-(https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html).
-"""
+"""Make nodes of the tree that tree-sitter-bash grows of a script, and refuse what they would get wrong."""
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from operator import itemgetter
 
-from cleanroom._shell_tree import ANSI_C, MAX_LENGTH, Heredoc, Masked, UnreadableError, expansion_end, grow, kinds, mask
-from cleanroom.records import dataclass, replace
+from cleanroom.records import replace
 from cleanroom.regex import regex
+from cleanroom.shell.nodes import (
+    AndOr,
+    Assignment,
+    Case,
+    Command,
+    For,
+    Function,
+    Group,
+    If,
+    Item,
+    Literal,
+    Node,
+    Parameter,
+    Part,
+    Pipeline,
+    Redirect,
+    Sequence,
+    Substitution,
+    Test,
+    While,
+    Word,
+    substitutions_in,
+)
+from cleanroom.shell.quotes import ANSI_ESCAPE, ansi_escape
+from cleanroom.shell.tree import ANSI_C, Heredoc, Masked, UnreadableError, grow, kinds, mask
 from cleanroom.text import MappedText, Span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import tree_sitter
 
-
-class ShellError(ValueError):
-    """A script that cannot be read; ``span`` is where, in the file."""
-
-    def __init__(self, message: str, span: Span) -> None:
-        super().__init__(message)
-        self.message = message
-        self.span = span
-
-
-@dataclass(frozen=True, slots=True)
-class Literal:
-    """Text after quote removal. Unquoted text may still hold globs, ``~`` and ``{a,b}``."""
-
-    text: str
-    quoted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """``$name`` or ``${name<operator>argument}``; ``$@``, ``$*``, ``$1``, ``$#``, ``$?`` too.
-
-    ``operator`` is "" for a plain one, else as written (``:-``, ``-``, ``:=``, ``:+``, ``+``, ``?``, ``#``, ``##``,
-    ``%``, ``%%``, ``/``, ``//``, ``length`` for ``${#x}``, or any other text the shell has there, as ``^^``, ``[@]``).
-    """
-
-    name: str
-    operator: str
-    argument: Word | None
-    quoted: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Substitution:
-    """``$(…)``, backticks (kind ``command``), ``<(…)``/``>(…)`` (``process``) or ``$((…))`` (``arithmetic``)."""
-
-    kind: str
-    body: Sequence
-    quoted: bool
-
-
-Part = Literal | Parameter | Substitution
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """One word of a command. ``raw`` is as written (in the joined text); ``start``/``end`` index the joined text."""
-
-    raw: str
-    parts: tuple[Part, ...]
-    span: Span
-    start: int
-    end: int
-
-    @property
-    def literal(self) -> str | None:
-        """The word's text when it holds no expansion, else None."""
-        if len(self.parts) == 1 and isinstance(self.parts[0], Literal):
-            return self.parts[0].text
-        if all(isinstance(part, Literal) for part in self.parts):
-            return "".join(part.text for part in self.parts if isinstance(part, Literal))
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class Assignment:
-    """``name=value`` before or instead of a command; of an array (``name=(…)``) ``value`` is None."""
-
-    name: str
-    value: Word | None
-    append: bool
-    span: Span
-    elements: tuple[Word, ...] = ()  # of an array
-
-
-@dataclass(frozen=True, slots=True)
-class Redirect:
-    """``>``, ``>>``, ``<``, ``&>``, ``>&``, ``<<``, ``<<-``, ``<<<`` … with its target; of a here-document its body.
-
-    ``operator`` is without the descriptor (``2>`` is ``>``). ``body`` is what the command reads, without the closing
-    line and, of ``<<-``, without leading tabs. ``body_quoted`` says that it is taken as it is (quoted delimiter).
-    """
-
-    operator: str
-    target: Word | None
-    body: MappedText | None
-    body_quoted: bool
-    span: Span  # of a here-document, without the body
-    expansions: tuple[Parameter | Substitution, ...] = ()  # in the body
-
-
-@dataclass(frozen=True, slots=True)
-class Command:
-    """A simple command: assignments, words (the first names the program), redirects. Words may be empty."""
-
-    words: tuple[Word, ...]
-    assignments: tuple[Assignment, ...]
-    redirects: tuple[Redirect, ...]
-    span: Span  # from the first word or assignment to the last word, redirects included
-    keyword: str = ""  # declare, export, local, readonly, unset … when the grammar sets them apart; also words[0]
-
-
-@dataclass(frozen=True, slots=True)
-class Pipeline:
-    """Commands joined by ``|`` or ``|&``, or one command behind ``!`` or ``time``."""
-
-    parts: tuple[Node, ...]
-    negated: bool
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class AndOr:
-    """``first && second`` or ``first || second``; longer chains nest to the left, as the shell reads them."""
-
-    first: Node
-    operator: str
-    second: Node
-    span: Span
-    operator_span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One part of a sequence and what ends it: ``;``, ``&``, a line feed, or "" at the end."""
-
-    node: Node
-    terminator: str
-    terminator_span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Sequence:
-    """Commands one after the other."""
-
-    items: tuple[Item, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class If:
-    """``branches`` are (condition, body) for ``if`` and each ``elif``."""
-
-    branches: tuple[tuple[Sequence, Sequence], ...]
-    otherwise: Sequence | None
-    redirects: tuple[Redirect, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class For:
-    """``for name in words; do body; done``; ``words`` is None without ``in`` and for the C-style form."""
-
-    name: str
-    words: tuple[Word, ...] | None
-    body: Sequence
-    redirects: tuple[Redirect, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class While:
-    """``while``, or ``until`` when ``until`` is True."""
-
-    condition: Sequence
-    body: Sequence
-    until: bool
-    redirects: tuple[Redirect, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """``case word in pattern) body;; … esac``; ``branches`` are (patterns as written, body)."""
-
-    word: Word
-    branches: tuple[tuple[tuple[str, ...], Sequence], ...]
-    redirects: tuple[Redirect, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """``( … )`` (a subshell) or ``{ …; }``."""
-
-    subshell: bool
-    body: Sequence
-    redirects: tuple[Redirect, ...]
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function definition; nothing runs until it is called."""
-
-    name: str
-    body: Node
-    span: Span
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """``[[ … ]]`` or ``(( … ))``: a condition without commands of its own but those substituted in it."""
-
-    raw: str
-    substitutions: tuple[Substitution, ...]
-    span: Span
-    redirects: tuple[Redirect, ...] = ()
-
-
-Node = Command | Pipeline | AndOr | Sequence | If | For | While | Case | Group | Function | Test
-
-
-def parse(script: MappedText) -> Sequence:
-    """Read a whole script. Raises ShellError for what the shell would refuse, and for what is too deep or too large."""
-    text = script.text
-    if len(text) > MAX_LENGTH:
-        raise ShellError(f"the script is longer than {MAX_LENGTH} characters", script.span(0, 0))
-    offsets: list[int] = []
-    for piece, offset in script.pieces():
-        offsets.extend(range(offset, offset + len(piece)))
-    try:
-        return _Reader(text, None, offsets, script, 0).read()
-    except UnreadableError as error:
-        index = min(error.index, max(len(text) - 1, 0))
-        raise ShellError(error.message, script.span(index, index + 1 if text else index)) from None
-    except RecursionError:
-        # The stack of the caller was deep already.
-        raise ShellError("constructs are nested too deeply", script.span(0, 1)) from None
-
-
-def commands(node: Node, containers: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Command]]:
-    """Yield every simple command in the order of its first word, with the constructs it stands in.
-
-    Constructs are named ``subshell``, ``brace``, ``func``, ``if``, ``for``, ``while``, ``case``, ``sub``. What only
-    assigns or redirects is a command without words, and comes behind the commands substituted in it.
-    """
-    # A stack of our own: a list of thousands of commands nests to the left.
-    stack: list[tuple[Node, tuple[str, ...], bool]] = [(node, containers, False)]
-    while stack:
-        current, inside, ready = stack.pop()
-        if isinstance(current, Command):
-            before, behind = _of_command(current) if not ready else ((), ())
-            if not before and not behind:
-                yield inside, current
-                continue
-            following = [*_bodies(before, inside), (current, inside, True), *_bodies(behind, inside)]
-        elif isinstance(current, Sequence):
-            following = [(item.node, inside, False) for item in current.items]
-        elif isinstance(current, AndOr):
-            following = [(current.first, inside, False), (current.second, inside, False)]
-        elif isinstance(current, Pipeline):
-            following = [(part, inside, False) for part in current.parts]
-        elif isinstance(current, Function):
-            following = [(current.body, (*inside, "func"), False)]
-        elif isinstance(current, Test):
-            following = _bodies((*current.substitutions, *_of_redirects(current.redirects)), inside)
-        else:
-            name, words, bodies = _of_compound(current)
-            within = (*inside, name)
-            following = [
-                *_bodies(_of_words(words), within),
-                *((body, within, False) for body in bodies),
-                *_bodies(_of_redirects(current.redirects), inside),
-            ]
-        stack.extend(reversed(following))
-
-
-def _bodies(substitutions: Iterable[Substitution], inside: tuple[str, ...]) -> list[tuple[Node, tuple[str, ...], bool]]:
-    within = (*inside, "sub")
-    return [(substitution.body, within, False) for substitution in substitutions]
-
-
-def _of_compound(node: If | For | While | Case | Group) -> tuple[str, tuple[Word, ...], tuple[Sequence, ...]]:
-    """Return the name of a compound command, its words, and its lists of commands."""
-    if isinstance(node, If):
-        bodies = tuple(part for branch in node.branches for part in branch)
-        return "if", (), bodies if node.otherwise is None else (*bodies, node.otherwise)
-    if isinstance(node, For):
-        return "for", node.words or (), (node.body,)
-    if isinstance(node, While):
-        return "while", (), (node.condition, node.body)
-    if isinstance(node, Case):
-        return "case", (node.word,), tuple(body for _, body in node.branches)
-    return "subshell" if node.subshell else "brace", (), (node.body,)
-
-
-def _of_command(command: Command) -> tuple[tuple[Substitution, ...], tuple[Substitution, ...]]:
-    """Return the substitutions before and behind the first word of a command."""
-    if not command.assignments and not command.redirects:
-        return (), tuple(_of_words(command.words))
-    first = command.words[0].span.start if command.words else command.span.end
-    found: list[tuple[int, Substitution]] = []
-    for assignment in command.assignments:
-        found.extend((assignment.span.start, part) for part in _of_words((assignment.value, *assignment.elements)))
-    for word in command.words:
-        found.extend((word.span.start, part) for part in _of_words((word,)))
-    for redirect in command.redirects:
-        found.extend((redirect.span.start, part) for part in _of_redirects((redirect,)))
-    found.sort(key=itemgetter(0))
-    before = tuple(part for start, part in found if start < first)
-    return before, tuple(part for _, part in found[len(before) :])
-
-
-def _of_redirects(redirects: Iterable[Redirect]) -> Iterator[Substitution]:
-    for redirect in redirects:
-        yield from _of_words((redirect.target,))
-        yield from _substitutions(redirect.expansions)
-
-
-def _of_words(words: Iterable[Word | None]) -> Iterator[Substitution]:
-    for word in words:
-        if word is not None:
-            yield from _substitutions(word.parts)
-
-
-def _substitutions(parts: Iterable[Part]) -> Iterator[Substitution]:
-    """Yield the substitutions in ``parts``, also those in arguments of parameters."""
-    for part in parts:
-        if type(part) is Literal:
-            continue
-        if isinstance(part, Substitution):
-            yield part
-        elif isinstance(part, Parameter) and part.argument is not None:
-            yield from _substitutions(part.argument.parts)
-
-
-def unquoted(word: Word, script: MappedText) -> MappedText:
-    """Return the characters of ``word`` after quote removal, with their file offsets; expansions stay as written.
-
-    It is what ``sh -c WORD`` reads as its script. ``script`` is the text that the word was parsed from.
-    """
-    text, indices = script.text[word.start : word.end], list(range(word.start, word.end))
-    while text != word.raw and (match := _BACKTICK_ESCAPE.search(text)):
-        # The word stands in backticks, which take away a backslash each.
-        kept = [at for at in range(len(text)) if at not in {m.start() for m in _BACKTICK_ESCAPE.finditer(text)}]
-        text, indices = "".join(text[at] for at in kept), [indices[at] for at in kept]
-    pieces: list[tuple[str, int]] = []
-
-    def keep(start: int, end: int) -> int:
-        pieces.extend((text[at], script.offset(indices[at])) for at in range(start, end))
-        return end
-
-    at = 0
-    double = False
-    while at < len(text):
-        character = text[at]
-        following = text[at + 1 : at + 2]
-        if character == "\\" and following:
-            if following == "\n":
-                at += 2
-            elif double and following not in '$`"\\':
-                at = keep(at, at + 2)
-            else:
-                at = keep(at + 1, at + 2)
-        elif character == '"':
-            double = not double
-            at += 1
-        elif character == "'" and not double:
-            at = keep(at + 1, text.index("'", at + 1)) + 1
-        elif character == "$" and following == "'" and not double and (match := ANSI_C.match(text, at)):
-            at += 2
-            while at < match.end() - 1:
-                escape = _ANSI_ESCAPE.match(text, at)
-                if escape:
-                    pieces.extend((decoded, script.offset(indices[at])) for decoded in _ansi_escape(escape))
-                    at = escape.end()
-                else:
-                    at = keep(at, at + 1)
-            at += 1
-        elif character == "$" and following == '"' and not double:
-            at += 1
-        elif (
-            character == "`"
-            or (character == "$" and following in {"(", "{"})
-            or (character in "<>" and following == "(" and not double)
-        ):
-            at = keep(at, expansion_end(text, at))
-        else:
-            at = keep(at, at + 1)
-    return MappedText(pieces)
-
-
 MAX_DEPTH = 100
 # What the grammar does not look into gets a reader of its own.
 MAX_READERS = 5_000
 # How often a text is read anew with what the last time showed to be misread.
 MAX_READS = 4
-
 # Kinds of nodes: what stands for itself in a pipeline, by what its own reader is.
 _DECLARATIONS = frozenset({"declaration_command", "unset_command"})
 _SIMPLE = _DECLARATIONS | {"command", "variable_assignment", "variable_assignments"}
@@ -438,7 +70,6 @@ _RESERVED = frozenset(
     {"if", "then", "elif", "else", "fi", "for", "select", "while", "until", "do", "done", "case", "esac", "function"}
     | {"coproc", "{", "}", "[[", "!"}
 )
-
 _BLANK = regex(r"(?:[ \t]|\r(?=\n)|\\\r?\n)*")
 _CONTINUATION = regex(r"(?:\\\r?\n)+")
 _LINE_END = regex(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*\n")
@@ -461,7 +92,6 @@ _ESCAPES = regex(r"(?:\\(?:\r?\n|.))+", re.DOTALL)
 _ESCAPE = regex(r"\\(?:\r?\n|(.))", re.DOTALL)
 _QUOTED_ESCAPE = regex(r"\\(?:(\r?\n)|([$`\"\\]))")
 _DOUBLE_QUOTED = regex(r'(?:[^\\"]|\\.)*', re.DOTALL)
-_BACKTICK_ESCAPE = regex(r"\\[`\\$]")
 _TIME = regex(r"time(?:[ \t]+(?:-p|--|time(?=[ \t])))*(?=[ \t])")
 # What the grammar misses: a ``;`` between ``)`` and ``done``, one in ``for x do``, an end of a line of assignments, and
 # a word that is a dash.
@@ -471,13 +101,8 @@ _ASSIGNMENTS = regex(r"^([ \t]*(?:\w+=[^\s'\"\\()]*[ \t]+)+\w+=[^\s'\"\\()]*[ \t
 _DASH = regex(r"(?<=[ \t])-(?=[ \t]*(?:[\n;|&)]|[0-9]?[<>]))")
 _WORD_END = regex(r"[ \t\n;&<>|()]")
 
-_SIMPLE_ESCAPES = dict(zip("abeEfnrtv", "\a\b\x1b\x1b\f\n\r\t\v", strict=True))
-_ANSI_ESCAPE = regex(
-    r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|c(.)|(.))", re.DOTALL
-)
 
-
-class _Reader:
+class Reader:
     """Reads the tree of one text into nodes.
 
     ``positions`` gives for each character its index in the joined text (None: the same), ``offsets`` for each
@@ -973,7 +598,7 @@ class _Reader:
             elif kind == "ansi_c_string":
                 if not ANSI_C.fullmatch(masked, at, stop):
                     raise UnreadableError("quotes that are hard to tell apart", at)
-                result.append(Literal(_ANSI_ESCAPE.sub(_ansi_escape, self._text[at + 2 : stop - 1]), True))
+                result.append(Literal(ANSI_ESCAPE.sub(ansi_escape, self._text[at + 2 : stop - 1]), True))
             elif kind == "simple_expansion":
                 match = _NAMED.match(masked, at)
                 if not match or masked.startswith("\\", match.end(), stop):
@@ -1083,7 +708,7 @@ class _Reader:
                     stack.extend(reversed(children))
                 else:
                     self._literal(start, end, False, parts)
-        return list(_substitutions(parts))
+        return list(substitutions_in(parts))
 
     def _backticks(self, start: int, end: int) -> Sequence:
         """Return the commands between backticks, where a backslash before another one, a backtick or ``$`` goes."""
@@ -1110,13 +735,13 @@ class _Reader:
             raise UnreadableError("an unknown expansion", start)
         return node.words[0].parts
 
-    def _reader(self, text: str, positions: list[int], *, embedded: bool) -> _Reader:
+    def _reader(self, text: str, positions: list[int], *, embedded: bool) -> Reader:
         self._readers += 1
         if self._depth >= MAX_DEPTH:
             raise UnreadableError(f"constructs are nested more than {MAX_DEPTH} deep", 0)
         if self._readers > MAX_READERS:
             raise UnreadableError(f"more than {MAX_READERS} expansions in patterns and backticks", 0)
-        return _Reader(text, positions, self._offsets, self._script, self._depth + 1, embedded=embedded)
+        return Reader(text, positions, self._offsets, self._script, self._depth + 1, embedded=embedded)
 
     # Compound commands: each gets its node of the tree, its redirects and its span with them
 
@@ -1242,15 +867,15 @@ class _Reader:
 
 
 _READERS = {
-    "compound_statement": _Reader._group,
-    "subshell": _Reader._group,
-    "test_command": _Reader._test,
-    "if_statement": _Reader._if,
-    "for_statement": _Reader._for,
-    "c_style_for_statement": _Reader._c_style_for,
-    "while_statement": _Reader._while,
-    "case_statement": _Reader._case,
-    "function_definition": _Reader._function,
+    "compound_statement": Reader._group,
+    "subshell": Reader._group,
+    "test_command": Reader._test,
+    "if_statement": Reader._if,
+    "for_statement": Reader._for,
+    "c_style_for_statement": Reader._c_style_for,
+    "while_statement": Reader._while,
+    "case_statement": Reader._case,
+    "function_definition": Reader._function,
 }
 
 
@@ -1295,19 +920,3 @@ def _drop_dollar(result: list[Part]) -> None:
             result.append(last)
         else:
             _append_unquoted(last.text[:-1], result)
-
-
-def _ansi_escape(match: re.Match[str]) -> str:
-    """Return what an escape in ``$'…'`` stands for (bash manual, "ANSI-C Quoting")."""
-    octal, short, unicode, long, control, other = match.groups()
-    if octal:
-        return chr(int(octal, 8) & 0xFF)
-    digits = short or unicode or long
-    if digits:
-        number = int(digits, 16)
-        return chr(number) if number <= 0x10FFFF else "\ufffd"
-    if control:
-        return chr(ord(control) & 0x1F)
-    if other in _SIMPLE_ESCAPES:
-        return _SIMPLE_ESCAPES[other]
-    return other if other in "\\'\"?" else f"\\{other}"
