@@ -37,6 +37,7 @@ def added(text: str, result: Fixed) -> tuple[tuple[str, ...], re.Pattern[str]]:
     lines: set[str] = set()
     for edit in [edit for finding in result.fixed if finding.fix for edit in finding.fix.edits]:
         for command in re.split(r"&&|;|\n", re.sub(r"[\\`]\r?\n", " ", edit.text)):
+            command = re.sub(r"\d*>+ *\S+", "", command)  # the shell takes redirects away
             parts = [part.replace("~", "/home", 1) for part in command.split() if part != "sudo"]
             if parts:
                 extra = {part for part in parts[1:] if part[0] in "-/"}
