@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from cleanroom import own_rules
 from cleanroom.check import findings, read, with_fix
-from cleanroom.findings import Finding, Problem, Report
+from cleanroom.findings import SIZE_RULES, Finding, Problem, Report
 from cleanroom.ledger import Ledger, Outcome
 from cleanroom.library import Library
 from cleanroom.linter_reports import Reported
@@ -59,8 +59,10 @@ def enrich(
     read_file: Callable[[str], str | None] | None = None,
 ) -> Enriched:
     """Judge what a linter says about one Dockerfile. ``read_file`` is as for ``check``. Nothing is raised."""
-    known, own = peers(library), own_rules.caches(library)
-    about = [(item, _about(item, known, own)) for item in reported]
+    names = [own_rules.name(item) for item in reported]
+    own = own_rules.caches(library) if any(name is not None for name in names) else {}
+    known = peers(library)
+    about = [(item, _about(item, name, known, own)) for item, name in zip(reported, names, strict=True)]
     ledger = read(text, library, None, read_file)
     if isinstance(ledger, Problem):
         why = f"cleanroom cannot read the file: {ledger.message} (line {ledger.line})"
@@ -69,7 +71,7 @@ def enrich(
     found = tuple(with_fix(ledger, finding) for finding in findings(ledger, (), (), ""))
     judged = tuple(_judged(item, what, _verdict(item.line, what, ledger, found)) for item, what in about)
     confirmed = {id(finding) for item in judged for finding in item.findings}
-    missed = tuple(item for item in found if id(item) not in confirmed and item.rule in own_rules.SIZE)
+    missed = tuple(item for item in found if id(item) not in confirmed and item.rule in SIZE_RULES)
     return Enriched(path, text, judged, missed, Report(found, tuple(ledger.unresolved)))
 
 
@@ -107,8 +109,9 @@ class _About:
     is_about_speed: bool = False  # it asks for a mount, whatever becomes of the cache
 
 
-def _about(item: Reported, known: Mapping[str, tuple[str, ...]], own: Mapping[str, tuple[str, str]]) -> _About:
-    name = own_rules.name(item)
+def _about(
+    item: Reported, name: str | None, known: Mapping[str, tuple[str, ...]], own: Mapping[str, tuple[str, str]]
+) -> _About:
     if name is None:
         return _About(known.get(canonical(item.rule), ()), is_about_speed="cache-mounts" in item.rule)
     if name not in own:
@@ -141,7 +144,7 @@ def _verdict(line: int, about: _About, ledger: Ledger, found: Iterable[Finding])
         if one.instruction_line in lines
         and one.manager in about.managers
         and about.cache in ("", one.cache)
-        and one.rule in own_rules.SIZE
+        and one.rule in SIZE_RULES
     )
     if ours:
         return "confirmed", "", ours

@@ -102,13 +102,17 @@ def cache_paths(
 
     ``folder`` is where the command works, ``stored`` has the settings of managers, ``user`` is ``?`` when not known.
     """
+
+    def variable(name: str) -> str | None:
+        return environment.get(name, base.environment.get(name, ""))
+
     found: list[str] = []
     for candidate in cache.paths:
         holds = applies(candidate.versions, candidate.bases, base, recipe.id)
         if holds is False:
             continue
         if name := candidate.with_variable:
-            given = environment.get(name, base.environment.get(name, ""))
+            given = variable(name)
             if given == "":
                 continue
             holds = holds if given else None
@@ -132,15 +136,15 @@ def cache_paths(
             path = value + tail
         elif path.startswith("$"):
             match = re.match(r"\$\{?(\w+)\}?", path)
-            variable = match[1] if match else ""
-            given = environment.get(variable, base.environment.get(variable, ""))
-            if given and variable in recipe.lists:
-                given = given.partition(recipe.lists[variable])[0]
+            name = match[1] if match else ""
+            given = variable(name)
+            if given and name in recipe.lists:
+                given = given.partition(recipe.lists[name])[0]
             if given == "":
                 continue
             path = (UNKNOWN if given is None else given) + path[len(match[0]) if match else 0 :]
         if path.startswith("~"):
-            path = home + path[1:]
+            path = at_home(path, home)
         elif not path.startswith(UNKNOWN):
             path = absolute(path, folder)
         if path not in found:

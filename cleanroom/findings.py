@@ -6,6 +6,7 @@ from cleanroom.records import dataclass
 from cleanroom.text import Edit, Span
 
 SEVERITIES = ("info", "warning", "error")  # rising
+SIZE_RULES = ("left-behind", "cleaned-late", "cleaned-early", "cleanup-fails")  # about a cache that ships
 
 
 @dataclass(frozen=True, slots=True)

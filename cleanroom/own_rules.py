@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from cleanroom.findings import SIZE_RULES
 from cleanroom.library import Library
 from cleanroom.linter_reports import Reported
 
-SIZE = ("left-behind", "cleaned-late", "cleaned-early", "cleanup-fails")  # cleanroom's rules about a cache that ships
 POLICY_ID = "CLEANROOM"  # of the one rule that the policy in Rego is
 _SEMGREP = "cleanroom-"
 _CHECKOV = f"{POLICY_ID}_"
@@ -54,7 +54,7 @@ def name(item: Reported) -> str | None:
     if rule.startswith(_CHECKOV):
         return rule
     said_by_us = item.linter == "cleanroom" or rule.startswith("cleanroom/")
-    if rule == POLICY_ID or (said_by_us and rule.removeprefix("cleanroom/") in SIZE):
+    if rule == POLICY_ID or (said_by_us and rule.removeprefix("cleanroom/") in SIZE_RULES):
         last = re.match(r"(?s:.*)\[([\w.-]+\.[\w.-]+)\]", item.message)
         return last[1] if last else ""
     return None

@@ -5,7 +5,6 @@ Beyond their JSON Schemas, it asks for quotes around what other YAML readers tak
 
 from __future__ import annotations
 
-import difflib
 import functools
 import json
 import re
@@ -19,6 +18,7 @@ import yaml
 from cleanroom.load import RECIPES
 from cleanroom.recipe import Recipe, RecipeError, RecipeProblem
 from cleanroom.records import dataclass
+from cleanroom.suggest import did_you_mean
 from cleanroom.yaml_nodes import MAX_DEPTH, compose_plain, decode, is_plain, other_meaning, problem_at, value_of
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def validate_set(recipes: Sequence[Recipe]) -> list[RecipeProblem]:
     problems = []
     for recipe in recipes:
         if recipe.replaces and not any(other.id == recipe.replaces for other in recipes if other is not recipe):
-            hint = _did_you_mean(recipe.replaces, [other.id for other in recipes if other is not recipe])
+            hint = did_you_mean(recipe.replaces, [other.id for other in recipes if other is not recipe])
             message = f"replaces {recipe.replaces!r}, which is no other recipe{hint}"
             problems.append(RecipeProblem(recipe.origin, 1, 1, message))
     replaced = {recipe.replaces for recipe in recipes if recipe.replaces}
@@ -236,7 +236,7 @@ def _schema_problems(error: ValidationError, place: Place, document: _Document) 
             known = list(schema["properties"])
             for name in value:
                 if name not in known:
-                    yield document.keys[(*place, name)], f"unknown field {name!r}{_did_you_mean(name, known)}"
+                    yield document.keys[(*place, name)], f"unknown field {name!r}{did_you_mean(name, known)}"
         case "required":
             for name in wanted:
                 if name not in value:
@@ -251,7 +251,7 @@ def _schema_problems(error: ValidationError, place: Place, document: _Document) 
         case "type":
             yield node, f"must be {_TYPES[wanted]}, not {_kind(value)}"
         case "enum":
-            hint = _did_you_mean(str(value), wanted) or ", but one of " + ", ".join(wanted)
+            hint = did_you_mean(str(value), wanted) or ", but one of " + ", ".join(wanted)
             yield node, f"must not be {value!r}{hint}"
         case "pattern":
             yield node, f"{value!r}: {schema['patternErrorMessage']}"
@@ -272,11 +272,6 @@ def _kind(value: object) -> str:
         if isinstance(value, kind):
             return name
     return "a mapping"
-
-
-def _did_you_mean(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, list(known), 1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 _WAYS: Mapping[str, tuple[str, ...]] = {  # sections whose items say in one of several ways how they are told
@@ -363,7 +358,7 @@ def _unique(named: Iterable[tuple[Place, Any]], what: str) -> Iterator[tuple[Pla
 def _unknown(known: Sequence[str], what: str, named: Iterable[tuple[Place, Any]]) -> Iterator[tuple[Place, str]]:
     for place, name in named:
         if isinstance(name, str) and name not in known:
-            yield place, f"the recipe has no {what} {name!r}{_did_you_mean(name, known)}"
+            yield place, f"the recipe has no {what} {name!r}{did_you_mean(name, known)}"
 
 
 def _prevention_problems(prevention: Mapping[str, Any]) -> Iterator[str]:

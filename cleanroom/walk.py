@@ -240,32 +240,25 @@ class Walker(Expansion):
 
     def loop(self, node: shell.For, guards: Guards) -> None:
         """Walk ``for``: once for each value when all are known."""
-        if node.words is None:
-            self.variables[node.name] = None
-            self.walk(node.body, guards | {(f"for {node.span.start}", True)})
-            return
-        values = [value for word in node.words for value in self.expand(word)]
+        values = [value for word in node.words or () for value in self.expand(word)]
         known = [value for value in values if UNKNOWN not in value and not set(re.sub(r"\\.", "", value)) & set("*?[")]
         if values and len(known) == len(values) and len(values) <= 40:
             for value in values:
                 self.variables[node.name] = plain(value)
                 self.walk(node.body, guards)
-        elif known or values:
-            self.variables[node.name] = None
-            self.walk(node.body, guards)
         else:
             self.variables[node.name] = None
-            self.walk(node.body, guards | {(f"for {node.span.start}", True)})
+            self.walk(node.body, guards if values else guards | {(f"for {node.span.start}", True)})
 
     def pipeline(self, node: shell.Pipeline, guards: Guards) -> None:
         """Walk a pipeline; each part is a process of its own."""
         if len(node.parts) == 1:
             self.walk(node.parts[0], guards)
             return
+        outer, self.piped_script = self.piped_script, self.downloaded(node.parts[0])
         for part in node.parts:
-            outer, self.piped_script = self.piped_script, self.downloaded(node.parts[0])
             self.isolated(part, guards)
-            self.piped_script = outer
+        self.piped_script = outer
         last = node.parts[-1]
         if isinstance(last, shell.Command) and last.words:
             words = [plain(value) for word in last.words for value in self.expand(word)]
@@ -365,11 +358,12 @@ class Walker(Expansion):
                 break
             if program in ("sudo", "doas"):
                 sudo = True
-            if program == "sudo" and {"-E", "--preserve-env"} & {plain(word) for word in argv[1:4]}:
+            words = [plain(word) for word in argv]
+            if program == "sudo" and not {"-E", "--preserve-env"}.isdisjoint(words[1:4]):
                 inline = {**{name: self.variables[name] for name in self.exported & self.variables.keys()}, **inline}
-            if drops_environment(program, [plain(word) for word in argv]):
+            if drops_environment(program, words):
                 inline = dict.fromkeys(self.exported, "")
-            user = other_user(program, [plain(word) for word in argv])
+            user = other_user(program, words)
             argv, assigned = unwrap(program, argv)
             inline = {**inline, **assigned}
             if user:

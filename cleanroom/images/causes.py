@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from cleanroom import dockerfile as reader
 from cleanroom.check import check
 from cleanroom.dockerfile import DockerfileError, Instruction
-from cleanroom.findings import Finding
+from cleanroom.findings import SIZE_RULES, Finding
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.image import Configuration
@@ -17,7 +17,6 @@ from cleanroom.ledger import Ledger, TargetError, build
 from cleanroom.library import Library, load
 from cleanroom.records import dataclass
 
-_RULES = ("left-behind", "cleaned-late", "cleaned-early", "cleanup-fails")
 _SMALL = 10_000  # bytes; a finding that does not come true is one whose cache weighs less
 
 
@@ -112,7 +111,7 @@ class Source:
         unborne = tuple(
             Unborne(finding, self._why_not(finding, lines))
             for finding in self._findings
-            if finding.rule in _RULES and finding.cache and id(finding) not in borne
+            if finding.rule in SIZE_RULES and finding.cache and id(finding) not in borne
         )
         return Tied(
             self.file,
