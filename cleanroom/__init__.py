@@ -15,13 +15,14 @@ from types import ModuleType
 
 TYPE_CHECKING = False  # type checkers take it for true; ``typing`` itself takes long to import
 if TYPE_CHECKING:
-    from cleanroom.check import check
-    from cleanroom.findings import Advice, Declined, Finding, Fix, Fixed, Problem, Report, Unresolved
-    from cleanroom.fix import fix
-    from cleanroom.library import Library
-    from cleanroom.library import load as library
-    from cleanroom.markers import hookimpl
-    from cleanroom.recipe import Recipe
+    from cleanroom.engine.events import Unresolved
+    from cleanroom.lint.check import check
+    from cleanroom.lint.findings import Advice, Declined, Finding, Fix, Fixed, Problem, Report
+    from cleanroom.lint.fix import fix
+    from cleanroom.plugins.markers import hookimpl
+    from cleanroom.recipes.library import Library
+    from cleanroom.recipes.library import load as library
+    from cleanroom.recipes.model import Recipe
 
 __version__ = "0.1.0"
 
@@ -45,15 +46,16 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(
-        ("Advice", "Declined", "Finding", "Fix", "Fixed", "Problem", "Report", "Unresolved"),
-        ("cleanroom.findings", ""),
+        ("Advice", "Declined", "Finding", "Fix", "Fixed", "Problem", "Report"),
+        ("cleanroom.lint.findings", ""),
     ),
-    "Library": ("cleanroom.library", ""),
-    "Recipe": ("cleanroom.recipe", ""),
-    "check": ("cleanroom.check", ""),
-    "fix": ("cleanroom.fix", ""),
-    "hookimpl": ("cleanroom.markers", ""),
-    "library": ("cleanroom.library", "load"),
+    "Unresolved": ("cleanroom.engine.events", ""),
+    "Library": ("cleanroom.recipes.library", ""),
+    "Recipe": ("cleanroom.recipes.model", ""),
+    "check": ("cleanroom.lint.check", ""),
+    "fix": ("cleanroom.lint.fix", ""),
+    "hookimpl": ("cleanroom.plugins.markers", ""),
+    "library": ("cleanroom.recipes.library", "load"),
 }
 
 

@@ -10,8 +10,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from cleanroom import exits
-from cleanroom.plugins import say_problems
+from cleanroom.plugins.manager import say_problems
+from cleanroom.project import exits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,16 +79,16 @@ def _plain(arguments: Sequence[str]) -> Callable[[], int] | None:
 
 
 def _check(paths: Sequence[str]) -> Callable[[], int]:
-    from cleanroom import checking
+    from cleanroom.project import check
 
-    found, remarks = checking.find(paths)
-    return lambda: checking.run(found, remarks)
+    found, remarks = check.find(paths)
+    return lambda: check.run(found, remarks)
 
 
 def _query(manager: str) -> Callable[[], int]:
-    from cleanroom.library import load_with
-    from cleanroom.query import query
-    from cleanroom.settings import recipes_for
+    from cleanroom.project.settings import recipes_for
+    from cleanroom.recipes.library import load_with
+    from cleanroom.recipes.query import query
 
     library = load_with(recipes_for(""))
     answer = query(library.find(manager), library)

@@ -10,12 +10,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import click
 
-    from cleanroom.commands import Command
-    from cleanroom.exports import Export
-    from cleanroom.feeds import Feed
+    from cleanroom.formats.findings import Feed
+    from cleanroom.formats.recipes import Export
     from cleanroom.images.sources import Source
-    from cleanroom.readers import Reader
-    from cleanroom.rules import Rule
+    from cleanroom.lint.rules import Rule
+    from cleanroom.plugins.command import Command
+    from cleanroom.syntax.readers import Reader
 
 # In the order in which someone new meets them; a module called list would hide the builtin in the others.
 _COMMANDS = {
@@ -37,35 +37,35 @@ _COMMANDS = {
 
 def cleanroom_recipes() -> Iterator[str]:
     """Yield the folder of recipes."""
-    from cleanroom.recipe import FOLDER
+    from cleanroom.recipes.model import FOLDER
 
     yield FOLDER
 
 
 def cleanroom_rules() -> Iterator[Rule]:
     """Yield the rules."""
-    from cleanroom.rules import built_in
+    from cleanroom.lint.rules import built_in
 
     yield from built_in()
 
 
 def cleanroom_readers() -> Iterator[Reader]:
     """Yield the reader of Dockerfiles."""
-    from cleanroom.readers import DOCKERFILE
+    from cleanroom.syntax.readers import DOCKERFILE
 
     yield DOCKERFILE
 
 
 def cleanroom_reports() -> Iterator[Feed]:
     """Yield the formats for findings."""
-    from cleanroom.feeds import built_in
+    from cleanroom.formats.findings import built_in
 
     yield from built_in()
 
 
 def cleanroom_exports() -> Iterator[Export]:
     """Yield the forms of the recipes."""
-    from cleanroom.exports import built_in
+    from cleanroom.formats.recipes import built_in
 
     yield from built_in()
 
@@ -79,7 +79,7 @@ def cleanroom_images() -> Iterator[Source]:
 
 def cleanroom_commands() -> Iterator[Command]:
     """Yield the commands."""
-    from cleanroom.commands import Command
+    from cleanroom.plugins.command import Command
 
     for name, (module, summary) in _COMMANDS.items():
         yield Command(name, summary, partial(_load, module))

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING
 
 import pluggy
 
-from cleanroom.markers import PROJECT
+from cleanroom.plugins.markers import PROJECT
 
 if TYPE_CHECKING:
     import click
 
-    from cleanroom.commands import Command
-    from cleanroom.exports import Export
-    from cleanroom.feeds import Feed
+    from cleanroom.formats.findings import Feed
+    from cleanroom.formats.recipes import Export
     from cleanroom.images.sources import Source
-    from cleanroom.readers import Reader
-    from cleanroom.rules import Rule
+    from cleanroom.lint.rules import Rule
+    from cleanroom.plugins.command import Command
+    from cleanroom.syntax.readers import Reader
 
 hookspec = pluggy.HookspecMarker(PROJECT)
 
@@ -78,7 +78,7 @@ def cleanroom_rules() -> Iterable[Rule]:  # type: ignore[empty-body]
     A rule that raises costs only its own findings, and its plugin is named::
 
         from cleanroom import hookimpl
-        from cleanroom.rules import Rule, finding
+        from cleanroom.lint.rules import Rule, finding
 
         WHY = "npm runs scripts of every package as it installs. Bad: RUN npm ci. Good: RUN npm ci --ignore-scripts."
 
@@ -115,8 +115,8 @@ def cleanroom_readers() -> Iterable[Reader]:  # type: ignore[empty-body]
     ``fix`` find such files by their names, or are told with ``--reader``::
 
         from cleanroom import hookimpl
-        from cleanroom.dockerfile import parse
-        from cleanroom.readers import Reader
+        from cleanroom.syntax.dockerfile import parse
+        from cleanroom.syntax.readers import Reader
 
 
         @hookimpl
@@ -140,7 +140,7 @@ def cleanroom_reports() -> Iterable[Feed]:  # type: ignore[empty-body]
     The text may come in pieces::
 
         from cleanroom import hookimpl
-        from cleanroom.feeds import Feed
+        from cleanroom.formats.findings import Feed
 
 
         def render(files):
@@ -170,7 +170,7 @@ def cleanroom_exports() -> Iterable[Export]:  # type: ignore[empty-body]
     Each is texts by their relative paths::
 
         from cleanroom import hookimpl
-        from cleanroom.exports import Export
+        from cleanroom.formats.recipes import Export
 
 
         def render(library):
@@ -226,8 +226,9 @@ def cleanroom_commands() -> Iterable[click.Command | Command]:  # type: ignore[e
 
         import click
 
-        from cleanroom import hookimpl, library
-        from cleanroom.commands import Command
+        from cleanroom import hookimpl
+        from cleanroom.recipes import library
+        from cleanroom.plugins.command import Command
 
 
         @click.command("count")

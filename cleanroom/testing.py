@@ -29,12 +29,12 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cleanroom.check import check
-from cleanroom.findings import Checked, Finding
-from cleanroom.library import Library
+from cleanroom.lint.check import check
+from cleanroom.lint.findings import Checked, Finding
+from cleanroom.recipes.library import Library
 
 if TYPE_CHECKING:
-    from cleanroom.recipe import Recipe
+    from cleanroom.recipes.model import Recipe
 
 Case = Mapping[str, Any]
 
@@ -70,10 +70,10 @@ def _read(file: Path) -> Iterator[Case]:
 
 def check_case(case: Case, library: Library | None = None) -> None:
     """Assert that a case holds; ``library`` is by default that of all recipes there are."""
-    from cleanroom.readers import READERS
+    from cleanroom.syntax.readers import READERS
 
     if library is None and "recipe" in case:
-        from cleanroom.load import parse_recipe
+        from cleanroom.recipes.load import parse_recipe
 
         library = Library(recipes=[parse_recipe(case["recipe"], "recipe.yaml")])
     reader = READERS[case["reader"]] if "reader" in case else None
@@ -102,11 +102,11 @@ def check_case(case: Case, library: Library | None = None) -> None:
     if "unresolved" in case:
         assert len(report.unresolved) == case["unresolved"], report.unresolved
     if "fixed" in case:
-        from cleanroom.fix import fix
+        from cleanroom.lint.fix import fix
 
         _assert_text("fixed", fix(case["dockerfile"], **options).text, case["fixed"])
     for name, text in case.get("reports", {}).items():
-        from cleanroom.feeds import FEEDS
+        from cleanroom.formats.findings import FEEDS
 
         checked = Checked(case.get("path", "Dockerfile"), case["dockerfile"], report)
         _assert_text(name, "".join(FEEDS[name].render([checked])), text)
@@ -127,8 +127,8 @@ def label(finding: Finding) -> str:
 
 def check_recipe(recipe: Recipe) -> None:
     """Assert that the text of a recipe is valid and in canonical form."""
-    from cleanroom.canonical import canonical
-    from cleanroom.validate import validate_recipe
+    from cleanroom.recipes.format import canonical
+    from cleanroom.recipes.validate import validate_recipe
 
     text = Path(recipe.origin).read_text("utf-8")
     problems = validate_recipe(text, recipe.origin)

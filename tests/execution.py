@@ -18,8 +18,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cleanroom import shell
-from cleanroom.text import MappedText
+from cleanroom.syntax import shell
+from cleanroom.syntax.text import MappedText
 
 NOBODY = 65534
 SHELLS = ("dash", "bash")

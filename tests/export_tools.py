@@ -13,10 +13,10 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from cleanroom import own_rules
-from cleanroom.check import check
-from cleanroom.exports import EXPORTS
-from cleanroom.library import load
+from cleanroom.formats.recipes import EXPORTS
+from cleanroom.lint.check import check
+from cleanroom.lint.linters import rule_ids
+from cleanroom.recipes.library import load
 
 Found = set[tuple[str, int, str]]
 LEFT = ("left-behind", "cleaned-late", "cleaned-early")
@@ -32,7 +32,7 @@ def export(name: str, folder: Path) -> Path:
 
 def ours(folder: Path) -> Found:
     """Return what cleanroom itself finds, of what the exports look for at all."""
-    from cleanroom.exports.matching import matches
+    from cleanroom.formats.recipes.matching import matches
 
     known = {match.id for match in matches(load().recipes())}
     return {
@@ -75,7 +75,7 @@ def semgrep(folder: Path, rules: Path) -> Found:
 
 
 def _cache(rule: str) -> str:
-    return ".".join(own_rules.caches(load())[rule])
+    return ".".join(rule_ids.caches(load())[rule])
 
 
 def checkov(folder: Path, rules: Path) -> Found:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cleanroom.shell import AndOr, Node, Pipeline, Sequence
+from cleanroom.syntax.shell import AndOr, Node, Pipeline, Sequence
 
 
 def operators(node: Node) -> list[str]:

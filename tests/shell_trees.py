@@ -11,8 +11,8 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cleanroom import shell
-from cleanroom.text import MappedText
+from cleanroom.syntax import shell
+from cleanroom.syntax.text import MappedText
 
 Tree = tuple[Any, ...]
 

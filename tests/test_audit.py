@@ -21,7 +21,7 @@ from images_by_hand import Layout, archive, config, dir_transport, docker_save, 
 from jsonschema import Draft202012Validator
 
 from cleanroom.cli import main
-from cleanroom.feeds import FEEDS
+from cleanroom.formats.findings import FEEDS
 from cleanroom.images.audit import Audit, Leftover, audit
 from cleanroom.images.limits import ImageError
 from cleanroom.images.sources import open_image

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from cleanroom import batch
+from cleanroom.project import batch
 
 
 def double(job: int) -> int:

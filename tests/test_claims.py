@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.claims import claims_in, claims_of
-from cleanroom.load import RECIPES, parse_recipe
-from cleanroom.recipe import RecipeError
-from cleanroom.sources import Given
+from cleanroom.recipes.claims import claims_in, claims_of
+from cleanroom.recipes.load import RECIPES, parse_recipe
+from cleanroom.recipes.model import RecipeError
+from cleanroom.recipes.sources import Given
 
 FILES = sorted(set(RECIPES.glob("*.yaml")) - {RECIPES / "bases.yaml"})
 TEXTS = [file.read_text("utf-8") for file in FILES]

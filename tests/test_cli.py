@@ -176,7 +176,7 @@ def test_scripts_are_read_from_the_context(run: Run) -> None:
 
 
 def test_nothing_outside_the_context_is_read(tmp_path: Path) -> None:
-    from cleanroom.checking import _read_script
+    from cleanroom.project.check import _read_script
 
     context = tmp_path / "context"
     context.mkdir()
@@ -201,9 +201,9 @@ def test_many_files_give_what_each_gives_alone(run: Run) -> None:
 
 
 def test_a_fault_in_one_file_does_not_stop_the_others(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cleanroom.check  # noqa: F401 - the module that is patched
+    import cleanroom.lint.check  # noqa: F401 - the module that is patched
 
-    module = sys.modules["cleanroom.check"]
+    module = sys.modules["cleanroom.lint.check"]
     check = module.check  # type: ignore[attr-defined]
 
     def fragile(text: str, **options: Any) -> object:
@@ -353,12 +353,12 @@ def test_help_and_version(run: Run) -> None:
 
 
 def test_a_fault_of_ours_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cleanroom.library  # noqa: F401 - the module that is patched
+    import cleanroom.recipes.library  # noqa: F401 - the module that is patched
 
     def broken(_: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(sys.modules["cleanroom.library"], "load_with", broken)
+    monkeypatch.setattr(sys.modules["cleanroom.recipes.library"], "load_with", broken)
     result = run("list")
     assert result.code == 2
     assert result.err == "Error: internal error: RuntimeError: first line; run again with -v for the traceback\n"
@@ -368,12 +368,12 @@ def test_a_fault_of_ours_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cleanroom.library  # noqa: F401 - the module that is patched
+    import cleanroom.recipes.library  # noqa: F401 - the module that is patched
 
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["cleanroom.library"], "load_with", interrupt)
+    monkeypatch.setattr(sys.modules["cleanroom.recipes.library"], "load_with", interrupt)
     result = run("list")
     assert (result.code, result.err.strip()) == (130, "Interrupted.")
 
@@ -415,7 +415,7 @@ def test_the_package_gives_its_names() -> None:
     assert isinstance(report, cleanroom.Report)
     assert isinstance(report.findings[0], cleanroom.Finding)
     assert cleanroom.library().find("pip").id == "pip"
-    from cleanroom.check import check
+    from cleanroom.lint.check import check
 
     assert cleanroom.check is check
     assert set(cleanroom.__all__) <= set(dir(cleanroom))

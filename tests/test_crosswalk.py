@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom.library import load
+from cleanroom.recipes.library import load
 
 LIST: dict[str, dict[str, list[str]]] = yaml.safe_load(
     (Path(__file__).parent / "cases" / "peers.yaml").read_text("utf-8")

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.discover import ReadError, Trouble, discover, is_dockerfile, read
-from cleanroom.patterns import Patterns
+from cleanroom.project.discover import ReadError, Trouble, discover, is_dockerfile, read
+from cleanroom.project.gitignore import Patterns
 
 nothing = Patterns([]).match
 

@@ -12,7 +12,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanroom.dockerfile import Dockerfile, DockerfileError, Heredoc, Instruction, assignments, expand, parse, unquote
+from cleanroom.syntax.dockerfile import (
+    Dockerfile,
+    DockerfileError,
+    Heredoc,
+    Instruction,
+    assignments,
+    expand,
+    parse,
+    unquote,
+)
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "cases" / "dockerfile.yaml").read_text("utf-8"))
 

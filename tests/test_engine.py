@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from cleanroom.library import Library
-from cleanroom.load import parse_recipe
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.load import parse_recipe
+from cleanroom.recipes.validate import validate_recipe
 from cleanroom.testing import cases, check_case
-from cleanroom.validate import validate_recipe
 
 CASES = Path(__file__).parent / "cases"
 REST = yaml.safe_load((CASES / "recipe_problems.yaml").read_text("utf-8"))["rest"]

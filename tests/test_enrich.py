@@ -17,9 +17,9 @@ import referencing
 import yaml
 
 from cleanroom.cli import main
-from cleanroom.enrich import VERDICTS, canonical, enrich
-from cleanroom.library import load
-from cleanroom.linter_reports import ReportError, parse
+from cleanroom.lint.linters.enrich import VERDICTS, canonical, enrich
+from cleanroom.lint.linters.reports import ReportError, parse
+from cleanroom.recipes.library import load
 
 
 def _schema(name: str) -> referencing.Resource[Any]:

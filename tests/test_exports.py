@@ -17,11 +17,11 @@ import yaml
 
 import cleanroom
 from cleanroom.cli import main
-from cleanroom.exports import EXPORTS
-from cleanroom.exports.matching import Match, matches
-from cleanroom.library import load
-from cleanroom.load import RECIPES
-from cleanroom.recipe import Typical
+from cleanroom.formats.recipes import EXPORTS
+from cleanroom.formats.recipes.matching import Match, matches
+from cleanroom.recipes.library import load
+from cleanroom.recipes.load import RECIPES
+from cleanroom.recipes.model import Typical
 from cleanroom.records import plain
 
 SCHEMAS = Path(cleanroom.__file__).parent / "schemas"

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import cleanroom
-from cleanroom.feeds import json as json_feed
-from cleanroom.feeds import text as text_feed
-from cleanroom.findings import Advice, Finding, Fix, Problem, Report, Unresolved
-from cleanroom.text import Edit, Source, Span
+from cleanroom.engine.events import Unresolved
+from cleanroom.formats.findings import json as json_feed
+from cleanroom.formats.findings import text as text_feed
+from cleanroom.lint.findings import Advice, Finding, Fix, Problem, Report
+from cleanroom.syntax.text import Edit, Source, Span
 
 SCHEMA = json.loads((files("cleanroom") / "schemas/findings-1.schema.json").read_text())
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
-from cleanroom.check import check
-from cleanroom.fix import fix
-from cleanroom.text import apply
+from cleanroom.lint.check import check
+from cleanroom.lint.fix import fix
+from cleanroom.syntax.text import apply
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")

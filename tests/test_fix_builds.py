@@ -11,7 +11,7 @@ import pytest
 import yaml
 from test_audit_built import CACHES, WANTED, debian, node, package, weigh
 
-from cleanroom.fix import fix
+from cleanroom.lint.fix import fix
 
 pytestmark = pytest.mark.skipif(not WANTED, reason="takes minutes: set CLEANROOM_BUILD_IMAGES")
 

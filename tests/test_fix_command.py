@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import pytest
 
 from cleanroom.cli import main
-from cleanroom.files import ChangedError, write_atomically
+from cleanroom.project.write import ChangedError, write_atomically
 
 DIRTY = "FROM python:3.12\nRUN pip install flask\n"
 CLEAN = "FROM python:3.12\nRUN pip install --no-cache-dir flask\n"
@@ -164,7 +164,7 @@ def test_an_error_of_ours_costs_one_file(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(sys.modules["cleanroom.fix"], "fix", broken)
+    monkeypatch.setattr(sys.modules["cleanroom.lint.fix"], "fix", broken)
     assert main(["fix", "Dockerfile"]) == 2
     error = capsys.readouterr().err
     assert "Dockerfile: error: internal error: RuntimeError: boom; run again with -v for the traceback\n" in error

@@ -18,9 +18,9 @@ from typing import Any
 import pytest
 from buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
 
-from cleanroom.check import check
-from cleanroom.findings import Finding
-from cleanroom.fix import fix
+from cleanroom.lint.check import check
+from cleanroom.lint.findings import Finding
+from cleanroom.lint.fix import fix
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "dockerfiles.tar.xz"
 STEP = 1 if os.environ.get("CLEANROOM_CORPUS") == "all" else 10

@@ -14,11 +14,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_fix_corpus import corpus
 
-from cleanroom.check import read
-from cleanroom.findings import Fixed
-from cleanroom.fix import fix
-from cleanroom.fixes.place import DeclinedError, Site
-from cleanroom.ledger import Ledger
+from cleanroom.engine.ledger import Ledger
+from cleanroom.lint.check import read
+from cleanroom.lint.findings import Fixed
+from cleanroom.lint.fix import fix
+from cleanroom.lint.fixes.place import DeclinedError, Site
 
 CORPUS = Path(__file__).parents[2] / "shared" / "corpus" / "dockerfiles.tar.xz"
 CASES = [

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cleanroom.fix import fix
-from cleanroom.library import Library
-from cleanroom.load import parse_recipe
+from cleanroom.lint.fix import fix
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.load import parse_recipe
 
 SYNTAX = "# syntax=docker/dockerfile:1\n"
 

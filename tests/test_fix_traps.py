@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
 
-from cleanroom.check import check
-from cleanroom.fix import fix
+from cleanroom.lint.check import check
+from cleanroom.lint.fix import fix
 
 pytestmark = pytest.mark.shared
 # What is not mended: the reason, or "" where there is nothing to mend.

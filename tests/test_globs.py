@@ -3,7 +3,7 @@ from fnmatch import fnmatchcase
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from cleanroom.globs import is_glob, matches
+from cleanroom.syntax.globs import is_glob, matches
 
 names = st.text("ab./", max_size=8)
 patterns = st.text("ab./*?[]!", max_size=8)

@@ -12,7 +12,7 @@ import sessions
 
 from cleanroom import hookspecs
 from cleanroom.cli import hooks
-from cleanroom.plugins import HOOKS
+from cleanroom.plugins.manager import HOOKS
 
 ROOT = Path(__file__).parents[1]
 

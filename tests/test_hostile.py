@@ -3,9 +3,9 @@
 import pytest
 
 from cleanroom import check
-from cleanroom.dockerfile import MAX_INSTRUCTIONS, MAX_LENGTH, MAX_STAGES, MAX_VALUE, expand
-from cleanroom.library import load
-from cleanroom.removals import MAX_OPERANDS
+from cleanroom.engine.removals import MAX_OPERANDS
+from cleanroom.recipes.library import load
+from cleanroom.syntax.dockerfile import MAX_INSTRUCTIONS, MAX_LENGTH, MAX_STAGES, MAX_VALUE, expand
 
 FROM = "FROM debian:12\n"
 APT = "RUN apt-get update\n"

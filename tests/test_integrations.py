@@ -15,10 +15,10 @@ import yaml
 
 import cleanroom
 from cleanroom.cli import cli
-from cleanroom.discover import is_dockerfile
-from cleanroom.feeds import FEEDS
-from cleanroom.feeds import text as text_feed
-from cleanroom.findings import Checked
+from cleanroom.formats.findings import FEEDS
+from cleanroom.formats.findings import text as text_feed
+from cleanroom.lint.findings import Checked
+from cleanroom.project.discover import is_dockerfile
 
 ROOT = Path(__file__).parent.parent
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())

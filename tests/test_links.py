@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from cleanroom.cli import main
-from cleanroom.links import Link, fault_of, form_problems, links, unreachable
-from cleanroom.load import RECIPES
-from cleanroom.recipe import RecipeError
+from cleanroom.recipes.links import Link, fault_of, form_problems, links, unreachable
+from cleanroom.recipes.load import RECIPES
+from cleanroom.recipes.model import RecipeError
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "links.yaml").read_text("utf-8"))
 

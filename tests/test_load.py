@@ -16,11 +16,23 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom import load, yaml_nodes
-from cleanroom.canonical import _nested_records, canonical
-from cleanroom.load import parse_bases, parse_recipe
-from cleanroom.recipe import Base, Cache, CachePath, Program, Recipe, RecipeError, RecipeProblem, Remedy, Typical, Use
-from cleanroom.validate import validate_bases, validate_recipe, validate_set
+from cleanroom.recipes import load
+from cleanroom.recipes import yaml as yaml_nodes
+from cleanroom.recipes.format import _nested_records, canonical
+from cleanroom.recipes.load import parse_bases, parse_recipe
+from cleanroom.recipes.model import (
+    Base,
+    Cache,
+    CachePath,
+    Program,
+    Recipe,
+    RecipeError,
+    RecipeProblem,
+    Remedy,
+    Typical,
+    Use,
+)
+from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "recipe_problems.yaml").read_text("utf-8"))
 
@@ -166,7 +178,10 @@ def test_byte_order_mark_and_windows_line_ends() -> None:
 
 
 def test_parse_does_not_import_jsonschema() -> None:
-    code = "import sys; from cleanroom.load import *; parse_recipe(sys.argv[1], ''); print('jsonschema' in sys.modules)"
+    code = (
+        "import sys; from cleanroom.recipes.load import *\n"
+        "parse_recipe(sys.argv[1], ''); print('jsonschema' in sys.modules)"
+    )
     assert subprocess.check_output([sys.executable, "-c", code, MINIMAL], text=True).strip() == "False"
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom import __main__, checking, cli
+from cleanroom import __main__, cli
+from cleanroom.project import check as checking
 
 DIRTY = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
 

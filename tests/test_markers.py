@@ -8,8 +8,8 @@ import pluggy
 import pytest
 
 from cleanroom import hookspecs
-from cleanroom.markers import PROJECT, hookimpl, plain_hooks
-from cleanroom.plugins import HOOKS
+from cleanroom.plugins.manager import HOOKS
+from cleanroom.plugins.markers import PROJECT, hookimpl, plain_hooks
 
 PLAIN = {
     "marked by cleanroom": "@hookimpl\ndef cleanroom_rules(): ...",

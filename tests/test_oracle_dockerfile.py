@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from cleanroom.dockerfile import KEYWORDS, DockerfileError, Instruction, parse
+from cleanroom.syntax.dockerfile import KEYWORDS, DockerfileError, Instruction, parse
 
 SHARED = Path(__file__).parents[2] / "shared"
 TRUTH = SHARED / "suites" / "dockerfile_truth.py"

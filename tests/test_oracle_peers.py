@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom.check import check
+from cleanroom.lint.check import check
 
 PEERS = Path(__file__).parents[2] / "shared" / "suites" / "peers.jsonl"
 REASONS = yaml.safe_load((Path(__file__).parent / "cases" / "peers_disagree.yaml").read_text("utf-8"))

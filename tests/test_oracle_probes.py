@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom.check import check
+from cleanroom.lint.check import check
 
 PROBES = Path(__file__).parents[2] / "shared" / "suites" / "probes"
 ANSWERS = yaml.safe_load((Path(__file__).parent / "cases" / "probes.yaml").read_text("utf-8"))

@@ -13,8 +13,8 @@ import pytest
 from shell_operators import operators
 from shell_trees import ours, shfmts
 
-from cleanroom import dockerfile, shell
-from cleanroom.text import MappedText
+from cleanroom.syntax import dockerfile, shell
+from cleanroom.syntax.text import MappedText
 
 SHARED = Path(__file__).parents[2] / "shared"
 TRUTH = SHARED / "suites" / "shell_truth.py"

@@ -76,13 +76,13 @@ def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, in
 def test_the_wheel_reads_compiled_recipes_that_say_what_the_yaml_says(installed: Path) -> None:
     code = """
 import sys
-from cleanroom.claims import claims_of
-from cleanroom.library import Library
-from cleanroom.sources import Compiled, Files
+from cleanroom.recipes.claims import claims_of
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.sources import Compiled, Files
 compiled = Compiled()
 recipes, bases = Library().recipes(), compiled.bases()
 print("yaml" in sys.modules)
-from cleanroom.recipe import FOLDER
+from cleanroom.recipes.model import FOLDER
 files = Files(FOLDER)
 print(files.ids() == [recipe.id for recipe in recipes] == compiled.ids())
 print([recipe.id for recipe in recipes if recipe != files.recipe(recipe.id)])

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom import plugins
-from cleanroom.library import load
+from cleanroom.plugins import manager
+from cleanroom.recipes.library import load
 
 TESTS = Path(__file__).parent
 DOCKERFILE = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
@@ -107,7 +107,7 @@ FAILURES: dict[str, tuple[str, str]] = {
     "no marked function": ("def cleanroom_recipes():\n    return []", "mark cleanroom_recipes with @"),
     "nothing at all": ("", "has no function that cleanroom calls"),
     "a taken name": (
-        "import cleanroom\nfrom cleanroom.rules import Rule\n@cleanroom.hookimpl\n"
+        "import cleanroom\nfrom cleanroom.lint.rules import Rule\n@cleanroom.hookimpl\n"
         "def cleanroom_rules():\n    yield Rule('left-behind', '', 'info', '', lambda ledger: iter(()))",
         "cleanroom_rules yields 'left-behind', which built-in has",
     ),
@@ -138,12 +138,12 @@ def test_a_bad_plugin_costs_only_itself(name: str, site: Site) -> None:
 
 BROKEN = """
 import cleanroom, click
-from cleanroom.commands import Command
-from cleanroom.exports import Export
-from cleanroom.feeds import Feed
+from cleanroom.plugins.command import Command
+from cleanroom.formats.recipes import Export
+from cleanroom.formats.findings import Feed
 from cleanroom.images.sources import Source
-from cleanroom.readers import Reader
-from cleanroom.rules import Rule
+from cleanroom.syntax.readers import Reader
+from cleanroom.lint.rules import Rule
 
 def fail(*_):
     raise ValueError("no luck")
@@ -244,13 +244,13 @@ def test_a_slow_plugin_is_named(site: Site) -> None:
 def test_the_variable_says_which_are_loaded(variable: str, count: int, site: Site) -> None:
     for name in "ab":
         site.recipe(name, RECIPE.format(id=f"zap{name}", executable=f"zap{name}", run="zap clean"))
-    site.environment[plugins.VARIABLE] = variable
+    site.environment[manager.VARIABLE] = variable
     assert site.run("list").stdout.count("[cleanroom-") == count
 
 
 def test_a_name_in_the_variable_that_no_plugin_has_is_said(site: Site) -> None:
     site.recipe("zap", RECIPE.format(id="zap", executable="zap", run="zap clean"))
-    site.environment[plugins.VARIABLE] = "zop"
+    site.environment[manager.VARIABLE] = "zop"
     done = site.run("query", "apt")
     assert (done.returncode, done.stdout) == (0, "rm -rf /var/lib/apt/lists/*\n")
     assert done.stderr == "CLEANROOM_PLUGINS: no plugin 'zop' is installed; did you mean 'zap'?\n"
@@ -397,13 +397,13 @@ def test_recipes_of_a_folder_that_are_wrong_stop_the_command(site: Site) -> None
 
 FULL = """
     import cleanroom, click
-    from cleanroom.dockerfile import parse
-    from cleanroom.exports import Export
-    from cleanroom.feeds import Feed
+    from cleanroom.syntax.dockerfile import parse
+    from cleanroom.formats.recipes import Export
+    from cleanroom.formats.findings import Feed
     from cleanroom.images.image import Image
     from cleanroom.images.sources import Source
-    from cleanroom.readers import Reader
-    from cleanroom.rules import Rule, finding
+    from cleanroom.syntax.readers import Reader
+    from cleanroom.lint.rules import Rule, finding
 
     def find(ledger):
         for outcome in ledger.outcomes:
@@ -504,8 +504,9 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every case about Cargo again, through every way out, with Cargo's recipe out of the box and in a plugin."""
-    from cleanroom import builtin, library
-    from cleanroom.load import RECIPES
+    from cleanroom import builtin
+    from cleanroom.recipes import library
+    from cleanroom.recipes.load import RECIPES
     from cleanroom.testing import check_case
 
     work = site.folder / "work"
@@ -520,11 +521,13 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     site.recipe("cargo", texts)
     shutil.copytree(RECIPES / "proofs", site.folder / "recipes_cargo" / "proofs")
     monkeypatch.chdir(work)
-    monkeypatch.setenv(plugins.VARIABLE, "")
+    monkeypatch.setenv(manager.VARIABLE, "")
 
     def renew() -> None:
-        monkeypatch.setattr(plugins, "_ACTIVE", None)
-        sys.modules["cleanroom.library"].load_with.cache_clear()  # the module; the package has a function of this name
+        monkeypatch.setattr(manager, "_ACTIVE", None)
+        sys.modules[
+            "cleanroom.recipes.library"
+        ].load_with.cache_clear()  # the module; the package has a function of this name
 
     renew()
     inside = _answers(capsys)
@@ -534,13 +537,13 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     without = _answers(capsys)
     assert all(inside[call] != without[call] for call in inside)
     monkeypatch.syspath_prepend(str(site.folder))
-    monkeypatch.setenv(plugins.VARIABLE, "cargo")
+    monkeypatch.setenv(manager.VARIABLE, "cargo")
     renew()
     assert library().provider("cargo") == "cleanroom-cargo 1.0 (cargo = module_cargo)"
     for case in CARGO:
         check_case(case)
     outside = _answers(capsys)
-    assert not plugins.active().problems
+    assert not manager.active().problems
     for call, answer in inside.items():
         assert outside[call] == answer, call
     renew()
@@ -549,8 +552,8 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
 def _answers(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], str]:
     """Return what cleanroom prints that has to do with Cargo, in all forms."""
     from cleanroom.cli import main
-    from cleanroom.exports import EXPORTS
-    from cleanroom.feeds import FEEDS
+    from cleanroom.formats.findings import FEEDS
+    from cleanroom.formats.recipes import EXPORTS
 
     calls = [("query", "cargo", "--prefer", kind) for kind in ("clean", "prevent", "mount")]
     calls += [("check", ".", "--format", form) for form in ("text", *FEEDS)]
@@ -570,8 +573,8 @@ def _answers(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], str]:
 
 
 def test_what_ships_comes_through_the_hooks() -> None:
-    active = plugins.Plugins("")
-    for hook in plugins.HOOKS:
+    active = manager.Plugins("")
+    for hook in manager.HOOKS:
         assert list(active.builtin.hooks[hook]())
     assert [plugin.name for plugin in active.all] == ["built-in"]
     assert load().provider("apt") == "built-in"

@@ -13,17 +13,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanroom import proved
 from cleanroom.cli import main
-from cleanroom.library import Library
-from cleanroom.load import parse_recipe
 from cleanroom.proofs import plan, verdict
 from cleanroom.proofs.run import unpack
 from cleanroom.proofs.servers import serving
-from cleanroom.proved import HazardProof, Held, Measured, Proved, Record, RemedyProof
-from cleanroom.recipe import Recipe, RecipeError, Remedy
+from cleanroom.recipes import measurements
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.load import parse_recipe
+from cleanroom.recipes.measurements import HazardProof, Held, Measured, Proved, Record, RemedyProof
+from cleanroom.recipes.model import Recipe, RecipeError, Remedy
+from cleanroom.recipes.validate import validate_record
 from cleanroom.records import replace
-from cleanroom.validate import validate_record
 
 RECIPE = """\
 id: brewer
@@ -170,7 +170,7 @@ def record(recipe: Recipe, size: int = 1234) -> Record:
         proofs=(
             Proved(
                 proof="debian:12",
-                fingerprint=proved.of_proof(recipe, proof),
+                fingerprint=measurements.of_proof(recipe, proof),
                 date="2026-01-01",
                 base="debian:12",
                 digest=f"sha256:{'0' * 64}",
@@ -185,7 +185,7 @@ def record(recipe: Recipe, size: int = 1234) -> Record:
                         remedy=plan.written(each),
                         verdict="proved",
                         left={"cache": 0},
-                        fingerprint=proved.of_remedy(recipe, proof, each),
+                        fingerprint=measurements.of_remedy(recipe, proof, each),
                     )
                     for each in recipe.remedies
                 ),
@@ -193,7 +193,7 @@ def record(recipe: Recipe, size: int = 1234) -> Record:
                     HazardProof(
                         hazard="asks",
                         verdict="proved",
-                        fingerprint=proved.of_trial(recipe, proof, proof.trials[0], recipe.hazards[0]),
+                        fingerprint=measurements.of_trial(recipe, proof, proof.trials[0], recipe.hazards[0]),
                     ),
                 ),
             ),
@@ -204,10 +204,10 @@ def record(recipe: Recipe, size: int = 1234) -> Record:
 @given(st.integers(0, 10**12))
 def test_a_record_is_read_as_it_was_written(size: int) -> None:
     found = record(parse_recipe(RECIPE, "brewer.yaml"), size)
-    text = proved.document(found)
+    text = measurements.document(found)
     assert not validate_record(text, "brewer.json")
-    assert proved.parse(text) == found
-    assert proved.document(proved.parse(text)) == text
+    assert measurements.parse(text) == found
+    assert measurements.document(measurements.parse(text)) == text
 
 
 @pytest.mark.parametrize(
@@ -216,38 +216,41 @@ def test_a_record_is_read_as_it_was_written(size: int) -> None:
 )
 def test_a_bad_record_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
-        proved.parse(text)
+        measurements.parse(text)
     assert validate_record(text, "x.json")
 
 
 def test_what_has_changed_counts_no_more(recipe: Recipe) -> None:
     found = record(recipe)
-    assert proved.current(recipe, found) == found
-    assert not list(proved.stale(recipe, found))
+    assert measurements.current(recipe, found) == found
+    assert not list(measurements.stale(recipe, found))
     renamed = replace(recipe, summary="other", caches=(replace(recipe.caches[0], what="other"),))
-    assert proved.current(renamed, found) == found
+    assert measurements.current(renamed, found) == found
     other = replace(recipe.remedies[2], run="rm -rf ~/.cache")
     changed = replace(recipe, remedies=(*recipe.remedies[:2], other, *recipe.remedies[3:]))
-    assert list(proved.stale(changed, found)) == ["rm -rf ~/.cache/brewer on debian:12"]
-    told = {plan.written(each): item for each, item, _ in proved.verdicts(changed, proved.current(changed, found))}
+    assert list(measurements.stale(changed, found)) == ["rm -rf ~/.cache/brewer on debian:12"]
+    told = {
+        plan.written(each): item
+        for each, item, _ in measurements.verdicts(changed, measurements.current(changed, found))
+    }
     assert [name for name, item in told.items() if item is None] == ["rm -rf ~/.cache"]
     moved = parse_recipe(RECIPE.replace("path: ~/.cache/brewer", "path: ~/.brewer"), "brewer.yaml")
-    assert not proved.current(moved, found).proofs
+    assert not measurements.current(moved, found).proofs
 
 
 def test_measured_sizes_are_the_typical_ones(recipe: Recipe) -> None:
-    typical = proved.with_sizes(recipe, record(recipe)).caches[0].typical
+    typical = measurements.with_sizes(recipe, record(recipe)).caches[0].typical
     assert typical is not None
     assert (typical.bytes, typical.of) == (1234, "brewer add hello on Debian")
     sample = replace(recipe, proof=(replace(recipe.proof[0], sample=True),))
-    assert proved.with_sizes(sample, record(sample)) == sample
+    assert measurements.with_sizes(sample, record(sample)) == sample
 
 
 def test_validate_names_what_has_changed(tmp_path: Path, recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "proofs").mkdir()
     file = tmp_path / "brewer.yaml"
     file.write_text(RECIPE)
-    (tmp_path / "proofs/brewer.json").write_text(proved.document(record(recipe)))
+    (tmp_path / "proofs/brewer.json").write_text(measurements.document(record(recipe)))
     assert main(["recipes", "validate", "--strict-proofs", str(file)]) == 0
     assert "has changed" not in capsys.readouterr().err
     file.write_text(RECIPE.replace("run: brewer purge", "run: brewer purge --all"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.check import check
-from cleanroom.text import Source
+from cleanroom.lint.check import check
+from cleanroom.syntax.text import Source
 
 PIECES = st.sampled_from(
     [

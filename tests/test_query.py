@@ -15,9 +15,9 @@ import pytest
 import yaml
 
 import cleanroom
-from cleanroom.library import load
-from cleanroom.query import Answer, NoRemedy, query
-from cleanroom.recipe import Recipe, Use
+from cleanroom.recipes.library import load
+from cleanroom.recipes.model import Recipe, Use
+from cleanroom.recipes.query import Answer, NoRemedy, query
 
 # What must stand before an install, so that what it leaves is waste.
 SETUP = {"deno": """echo '{"nodeModulesDir": "auto"}' > deno.json"""}

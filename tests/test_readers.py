@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import cleanroom
-from cleanroom import dockerfile, readers
-from cleanroom.discover import discover
-from cleanroom.dockerfile import Dockerfile
-from cleanroom.feeds import text as text_feed
-from cleanroom.feeds.fingerprints import advice
-from cleanroom.findings import Report
-from cleanroom.readers import Reader
+from cleanroom.formats.findings import text as text_feed
+from cleanroom.formats.findings.fingerprints import advice
+from cleanroom.lint.findings import Report
+from cleanroom.project.discover import discover
 from cleanroom.records import replace
+from cleanroom.syntax import dockerfile, readers
+from cleanroom.syntax.dockerfile import Dockerfile
+from cleanroom.syntax.readers import Reader
 
 
 def _parse(text: str) -> Dockerfile:

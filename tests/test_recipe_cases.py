@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom.library import load
-from cleanroom.recipe import Recipe
+from cleanroom.recipes.library import load
+from cleanroom.recipes.model import Recipe
 
 CASES = Path(__file__).parent / "cases" / "recipes"
 WORDS = {"clean": "cleaned", "prevent": "prevented", "mount": "mounted"}

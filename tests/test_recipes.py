@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom import library, load
-from cleanroom.canonical import canonical
-from cleanroom.exports import EXPORTS
-from cleanroom.recipe import Recipe
-from cleanroom.validate import validate_bases, validate_recipe, validate_set
+from cleanroom import library
+from cleanroom.formats.recipes import EXPORTS
+from cleanroom.recipes import load
+from cleanroom.recipes.format import canonical
+from cleanroom.recipes.model import Recipe
+from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
 
 BASES = load.RECIPES / "bases.yaml"
 FILES = sorted(set(load.RECIPES.glob("*.yaml")) - {BASES})

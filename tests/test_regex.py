@@ -7,7 +7,7 @@ import sys
 from types import ModuleType
 
 import cleanroom
-from cleanroom.regex import _Later, regex
+from cleanroom.syntax.regex import _Later, regex
 
 
 def test_it_does_what_a_compiled_pattern_does() -> None:

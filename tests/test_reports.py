@@ -13,11 +13,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from cleanroom.check import RULES, check
 from cleanroom.cli import main
-from cleanroom.feeds import FEEDS
-from cleanroom.feeds.fingerprints import fingerprinted
-from cleanroom.findings import Checked
+from cleanroom.formats.findings import FEEDS
+from cleanroom.formats.findings.fingerprints import fingerprinted
+from cleanroom.lint.check import RULES, check
+from cleanroom.lint.findings import Checked
 
 DOCKERFILE = (
     "FROM debian:12\n"

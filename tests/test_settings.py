@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.settings import Settings, SettingsError, find
+from cleanroom.project.settings import Settings, SettingsError, find
 
 
 def test_nothing_anywhere_means_the_defaults(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shell_operators import operators
 
-from cleanroom.shell import (
+from cleanroom.syntax.shell import (
     AndOr,
     Command,
     For,
@@ -30,7 +30,7 @@ from cleanroom.shell import (
     parse,
     unquoted,
 )
-from cleanroom.text import MappedText, Span
+from cleanroom.syntax.text import MappedText, Span
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "shell.yaml").read_text(encoding="utf-8"))
 

@@ -29,7 +29,9 @@ def test_importing_the_package_imports_nothing() -> None:
 def test_query_imports_nothing_heavy() -> None:
     modules = set(loaded(PLAIN.format(arguments=["query", "pip"])))
     assert not modules & (HEAVY - YAML)
-    assert not [name for name in modules if name.startswith(("cleanroom.cli", "cleanroom.feeds", "tree_sitter"))]
+    assert not [
+        name for name in modules if name.startswith(("cleanroom.cli", "cleanroom.formats.findings", "tree_sitter"))
+    ]
 
 
 def test_check_of_one_file_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -62,6 +64,6 @@ def test_click_imports_nothing_heavy_either(command: str) -> None:
 
 def test_no_command_is_imported_for_another() -> None:
     modules = loaded("from cleanroom.cli import main; main(['query', 'pip', '--cache', 'cache'])")
-    assert {name for name in modules if name.startswith(("cleanroom.cli.", "cleanroom.feeds"))} == {
+    assert {name for name in modules if name.startswith(("cleanroom.cli.", "cleanroom.formats.findings"))} == {
         *("cleanroom.cli.query", "cleanroom.cli.lookup"),
     }

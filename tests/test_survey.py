@@ -22,9 +22,9 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("tqdm")
 import pyarrow.parquet as pq  # noqa: E402
 
-from cleanroom import proved  # noqa: E402
 from cleanroom.cli import main  # noqa: E402
-from cleanroom.library import load  # noqa: E402
+from cleanroom.recipes import measurements  # noqa: E402
+from cleanroom.recipes.library import load  # noqa: E402
 from cleanroom.survey import report  # noqa: E402
 from cleanroom.survey.examine import FILES, FINDINGS, INSTALLS, Examined, examine  # noqa: E402
 from cleanroom.survey.run import Crew, cluster, local, survey  # noqa: E402
@@ -228,7 +228,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_rows_of_other_recipes_are_not_mixed(tmp_path: Path) -> None:
-    from cleanroom.library import Library
+    from cleanroom.recipes.library import Library
 
     Store(tmp_path / "out", load()).close()
     with pytest.raises(StoreError, match="other recipes"):
@@ -411,7 +411,7 @@ def test_the_report_answers_every_question(tmp_path: Path) -> None:
 def test_the_proofs_give_sizes_with_their_spread(tmp_path: Path) -> None:
     run(tmp_path / "out", [memory(b"FROM node:20\nRUN npm ci\n", b"FROM node:20\nRUN npm install a\n")])
     recipe = load().find("npm")
-    sizes = [proof.without.caches["cache"].bytes for proof in proved.current(recipe).proofs]
+    sizes = [proof.without.caches["cache"].bytes for proof in measurements.current(recipe).proofs]
     assert sizes
     answers = {answer.question.title: answer for answer in report.ask(tmp_path / "out")}
     row = next(row for row in answers["Bytes left, by the proofs"].rows if row[0] == "npm.cache")

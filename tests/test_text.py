@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanroom.text import Edit, MappedText, Source, Span, apply, diff
+from cleanroom.syntax.text import Edit, MappedText, Source, Span, apply, diff
 
 
 def test_span_covers() -> None:

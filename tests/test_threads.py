@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from cleanroom.library import load
-from cleanroom.load import RECIPES
+from cleanroom.recipes.library import load
+from cleanroom.recipes.load import RECIPES
 
 HERE = Path(__file__).parent
 THREADS = yaml.safe_load((HERE / "cases" / "threads.yaml").read_text("utf-8"))

@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 import cleanroom
-from cleanroom import exits
-from cleanroom.commands import Command
-from cleanroom.plugins import PluginFailed, Registry, say_problems
+from cleanroom.plugins.command import Command
+from cleanroom.plugins.manager import PluginFailed, Registry, say_problems
+from cleanroom.project import exits
 from cleanroom.suggest import did_you_mean
 
 _VERBOSE = "cleanroom.verbose"  # keys in the context's meta
@@ -87,18 +87,18 @@ class _Cleanroom(Group):
 
 def registries() -> tuple[Registry[Any], ...]:
     """Return what plugins add to, but for the recipes."""
-    from cleanroom.check import RULES
-    from cleanroom.exports import EXPORTS
-    from cleanroom.feeds import FEEDS
+    from cleanroom.formats.findings import FEEDS
+    from cleanroom.formats.recipes import EXPORTS
     from cleanroom.images.sources import SOURCES
-    from cleanroom.readers import READERS
+    from cleanroom.lint.check import RULES
+    from cleanroom.syntax.readers import READERS
 
     return RULES, READERS, FEEDS, EXPORTS, SOURCES, COMMANDS
 
 
 def ask_all_plugins() -> None:
     """Ask every plugin for all that it adds, so that all problems show."""
-    from cleanroom.library import load
+    from cleanroom.recipes.library import load
 
     for registry in registries():
         len(registry)

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cleanroom.cli import is_verbose, lookup, recipes_option, verbose_option
-from cleanroom.exits import FINDINGS
-from cleanroom.feeds import FEEDS
+from cleanroom.formats.findings import FEEDS
+from cleanroom.project.exits import FINDINGS
 
 if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading
     from cleanroom.images.causes import Source, Tied
     from cleanroom.images.limits import Limits
-    from cleanroom.library import Library
+    from cleanroom.recipes.library import Library
 
 _WIDTH = 120  # of the lines, where there is no terminal
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
@@ -97,7 +97,7 @@ def command(
     waste = audit.own_waste if base is not None else audit.waste
     if waste <= limit(audit.bytes):
         return 0
-    from cleanroom.feeds.text import size
+    from cleanroom.formats.findings.text import size
 
     click.echo(f"{size(waste)} of caches, more than --max-waste {max_waste}", err=True)
     return FINDINGS
@@ -108,21 +108,21 @@ def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) 
     if form == "text":
         _print_text(audit, tied, other)
     elif form == "json":
-        from cleanroom.feeds.audit_json import document
+        from cleanroom.images.formats.json import document
 
         click.echo(document(audit, tied, other), nl=False)
     elif form == "html":
-        from cleanroom.feeds.audit_html import render
+        from cleanroom.images.formats.html import render
 
         for piece in render(reading, tied, other):
             click.echo(piece, nl=False)
     else:
-        from cleanroom.feeds.audit_findings import checked
+        from cleanroom.images.formats.findings import checked
 
         for piece in FEEDS[form].render([checked(audit, tied)]):
             click.echo(piece, nl=False)
         if other is not None:
-            from cleanroom.feeds.audit_findings import beside
+            from cleanroom.images.formats.findings import beside
 
             click.echo(beside(audit, other), nl=False)
 
@@ -130,8 +130,8 @@ def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) 
 def _print_text(audit: Audit, tied: Tied | None, other: Audit | None) -> None:
     from shutil import get_terminal_size
 
-    from cleanroom.feeds.audit_text import compare, render
-    from cleanroom.feeds.text import wants_colour
+    from cleanroom.formats.findings.text import wants_colour
+    from cleanroom.images.formats.text import compare, render
 
     colour = wants_colour(sys.stdout)
     width = get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
@@ -145,7 +145,7 @@ def _print_text(audit: Audit, tied: Tied | None, other: Audit | None) -> None:
 
 def _remark(audit: Audit) -> None:
     """Say what could not be read of a root file system."""
-    from cleanroom.feeds.text import printable
+    from cleanroom.formats.findings.text import printable
 
     shown = audit.problems if is_verbose() else audit.problems[:1]
     for problem in shown:
@@ -166,10 +166,10 @@ def _limit(text: str) -> Callable[[int], float]:
 
 
 def _source(dockerfile: str, target: str | None, context: str | None, library: Library) -> Source:
-    from cleanroom import discover
-    from cleanroom.checking import script_reader
     from cleanroom.images.causes import Source
     from cleanroom.images.limits import ImageError
+    from cleanroom.project import discover
+    from cleanroom.project.check import script_reader
 
     try:
         text = discover.read(dockerfile)

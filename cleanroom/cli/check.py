@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from cleanroom import checking
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.lookup import usage_errors
 from cleanroom.cli.options import (
@@ -19,10 +18,11 @@ from cleanroom.cli.options import (
     reader_option,
     target_option,
 )
-from cleanroom.discover import STDIN
-from cleanroom.exits import TROUBLE
-from cleanroom.findings import SEVERITIES
-from cleanroom.settings import SettingsError
+from cleanroom.lint.findings import SEVERITIES
+from cleanroom.project import check
+from cleanroom.project.discover import STDIN
+from cleanroom.project.exits import TROUBLE
+from cleanroom.project.settings import SettingsError
 
 
 @click.command()
@@ -83,23 +83,23 @@ def command(
             raise click.UsageError("--fix writes to files; for standard input: cleanroom fix -")
         is_mended = mend(found, reader)
     try:
-        code = checking.run(found, remarks, form, outputs, reader=reader, verbose=is_verbose())
-    except checking.OutputError as error:
+        code = check.run(found, remarks, form, outputs, reader=reader, verbose=is_verbose())
+    except check.OutputError as error:
         raise click.ClickException(str(error)) from None
     return code if is_mended else TROUBLE
 
 
 def find(
     paths: tuple[str, ...], exclude: tuple[str, ...], given: Mapping[str, Any], context: str | None
-) -> tuple[list[checking.Found], list[str]]:
-    """Return what ``checking.find`` returns. Raises click's errors."""
+) -> tuple[list[check.Found], list[str]]:
+    """Return what ``check.find`` returns. Raises click's errors."""
     if context is not None and not Path(context).is_dir():
         raise click.UsageError(f"--context: {context!r} is no folder")
-    from cleanroom.recipe import RecipeError
+    from cleanroom.recipes.model import RecipeError
 
     try:
         with usage_errors():
-            return checking.find(paths, exclude, given, context)
+            return check.find(paths, exclude, given, context)
     except (SettingsError, RecipeError) as error:
         raise click.ClickException(str(error)) from None
 

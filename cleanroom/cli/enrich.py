@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom import checking, discover
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.options import format_option
-from cleanroom.exits import FINDINGS, TROUBLE
-from cleanroom.feeds import FEEDS
-from cleanroom.feeds.text import printable
-from cleanroom.findings import SEVERITIES, Checked, Finding, Report
+from cleanroom.formats.findings import FEEDS
+from cleanroom.formats.findings.text import printable
+from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Report
+from cleanroom.project import check, discover
+from cleanroom.project.exits import FINDINGS, TROUBLE
 
 if TYPE_CHECKING:
-    from cleanroom.enrich import Enriched
-    from cleanroom.linter_reports import Reported
+    from cleanroom.lint.linters.enrich import Enriched
+    from cleanroom.lint.linters.reports import Reported
 
 _STDIN = ("-", "/dev/stdin", "<stdin>")  # as linters call what they read from there
 
@@ -48,8 +48,8 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str) -> int
     For each finding about what package managers leave behind: the command that mends it, or why it is none; then what
     the linter missed. Exits 0 when cleanroom finds nothing, 1 when it does, 2 when something could not be read.
     """
-    from cleanroom.enrich import enrich
-    from cleanroom.linter_reports import ReportError, parse
+    from cleanroom.lint.linters.enrich import enrich
+    from cleanroom.lint.linters.reports import ReportError, parse
 
     try:
         reported = parse(discover.read(report))
@@ -60,19 +60,19 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str) -> int
     files, remarks = _by_file(reported, paths)
     in_trouble = bool(remarks)
     for line in remarks:
-        checking.remark(line)
+        check.remark(line)
     for path, items in files.items():
         try:
             text = discover.read(path)
         except discover.ReadError as error:
             in_trouble = True
-            checking.remark(f"{path}: error: {error}")
+            check.remark(f"{path}: error: {error}")
             continue
         context = str(Path(path).parent)
-        one = enrich(path, text, items, library, checking.script_reader(context))
+        one = enrich(path, text, items, library, check.script_reader(context))
         for problem in one.report.errors:
             in_trouble = True
-            checking.remark(f"{path}:{problem.line}:{problem.column}: error: {problem.message}")
+            check.remark(f"{path}:{problem.line}:{problem.column}: error: {problem.message}")
         done.append(one)
     for piece in _render(done, form):
         click.echo(piece, nl=False)
@@ -138,8 +138,8 @@ def _render(done: list[Enriched], form: str) -> Iterator[str]:
 
 def _document(done: list[Enriched]) -> dict[str, object]:
     from cleanroom import __version__
-    from cleanroom.feeds.json import error_row, finding_row
-    from cleanroom.text import Source
+    from cleanroom.formats.findings.json import error_row, finding_row
+    from cleanroom.syntax.text import Source
 
     def plain(one: Enriched, found: tuple[Finding, ...]) -> list[dict[str, object]]:
         source = Source(one.text)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
-from cleanroom.exports import EXPORTS
+from cleanroom.formats.recipes import EXPORTS
 from cleanroom.suggest import did_you_mean
 
 
@@ -35,8 +35,8 @@ def command(form: str | None, output: str | None, is_list: bool) -> None:
             raise click.UsageError(f"{form} is {len(files)} files; name a folder for them with -o DIR")
         click.echo("".join(files.values()), nl=False)
         return
-    from cleanroom.discover import describe
-    from cleanroom.files import write_into
+    from cleanroom.project.discover import describe
+    from cleanroom.project.write import write_into
 
     try:
         write_into(Path(output), files)

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom import batch, discover
-from cleanroom.checking import arguments, internal_error, remark
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.check import find
 from cleanroom.cli.options import context_option, exclude_option, reader_option, target_option
-from cleanroom.exits import FINDINGS, TROUBLE
-from cleanroom.feeds import text as text_feed
-from cleanroom.files import write_atomically
-from cleanroom.findings import Fixed
+from cleanroom.formats.findings import text as text_feed
+from cleanroom.lint.findings import Fixed
+from cleanroom.project import batch, discover
+from cleanroom.project.check import arguments, internal_error, remark
+from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.settings import PREFERENCES, Settings
+from cleanroom.project.write import write_atomically
 from cleanroom.records import dataclass
-from cleanroom.settings import PREFERENCES, Settings
 
 if TYPE_CHECKING:
-    from cleanroom.checking import Found
+    from cleanroom.project.check import Found
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +165,8 @@ def _run(jobs: Sequence[_Job], *, report_on_stderr: bool) -> _Total:
 
 
 def _fix(job: _Job) -> _Outcome:
-    from cleanroom.fix import fix
-    from cleanroom.text import diff
+    from cleanroom.lint.fix import fix
+    from cleanroom.syntax.text import diff
 
     try:
         data = discover.read_bytes(job.path)

@@ -8,7 +8,7 @@ from textwrap import indent
 
 from cleanroom import hookspecs
 from cleanroom.cli import registries
-from cleanroom.plugins import HOOKS
+from cleanroom.plugins.manager import HOOKS
 from cleanroom.records import dataclass
 
 _INTRODUCTION = """# Hooks

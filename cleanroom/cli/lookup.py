@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom import lookup
 from cleanroom.cli import given_recipes
+from cleanroom.project import names
 
 if TYPE_CHECKING:
-    from cleanroom.library import Library
-    from cleanroom.recipe import Recipe
-    from cleanroom.rules import Rule
+    from cleanroom.lint.rules import Rule
+    from cleanroom.recipes.library import Library
+    from cleanroom.recipes.model import Recipe
 
 
 def folders() -> tuple[str, ...]:
     """Return the folders of recipes that --recipes names, or else the settings in force here; whole paths."""
-    from cleanroom.settings import SettingsError, recipes_for
+    from cleanroom.project.settings import SettingsError, recipes_for
 
     try:
         return tuple(map(os.path.abspath, given_recipes() or recipes_for("")))
@@ -30,8 +30,8 @@ def folders() -> tuple[str, ...]:
 
 def library() -> Library:
     """Return the library with these recipes."""
-    from cleanroom.library import load_with
-    from cleanroom.recipe import RecipeError
+    from cleanroom.recipes.library import load_with
+    from cleanroom.recipes.model import RecipeError
 
     try:
         return load_with(given_recipes() or folders())
@@ -44,17 +44,17 @@ def usage_errors() -> Iterator[None]:
     """Turn an unknown name into a usage error."""
     try:
         yield
-    except lookup.UnknownName as error:
+    except names.UnknownName as error:
         raise click.UsageError(str(error)) from None
 
 
 def manager(library: Library, name: str) -> Recipe:
     """Return the recipe of the manager called ``name``. Raises UsageError."""
     with usage_errors():
-        return lookup.manager(library, name)
+        return names.manager(library, name)
 
 
 def rule(name: str) -> Rule:
     """Return the rule called ``name``, which may come with a finding's ``[manager.cache]``. Raises UsageError."""
     with usage_errors():
-        return lookup.rule(name)
+        return names.rule(name)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from cleanroom.feeds import FEEDS
+from cleanroom.formats.findings import FEEDS
 from cleanroom.suggest import did_you_mean
 
 
@@ -50,7 +50,7 @@ reader_option = click.option(
 
 
 def _known_reader(name: str) -> str:
-    from cleanroom.readers import READERS
+    from cleanroom.syntax.readers import READERS
 
     if name and name not in READERS:
         raise click.BadParameter(f"no reader {name!r}{did_you_mean(name, READERS)} (there are: {', '.join(READERS)})")

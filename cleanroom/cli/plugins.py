@@ -10,7 +10,7 @@ import click
 from cleanroom.cli import Group, ask_all_plugins, verbose_option
 
 if TYPE_CHECKING:
-    from cleanroom.plugins import Plugin
+    from cleanroom.plugins.manager import Plugin
 
 
 @click.group(cls=Group, invoke_without_command=True)
@@ -21,7 +21,7 @@ def command(context: click.Context, form: str) -> None:
     """List every plugin: its version, where it is from, what it adds, and what is wrong with it."""
     if context.invoked_subcommand is not None:
         return
-    from cleanroom.plugins import SLOW, active
+    from cleanroom.plugins.manager import SLOW, active
 
     ask_all_plugins()
     plugins = active().all
@@ -72,8 +72,8 @@ def new(name: str, output: str | None) -> None:
     folder = Path(output or f"cleanroom-{name}")
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise click.UsageError(f"{folder} is there already and not empty; name another folder with -o DIR")
-    from cleanroom.discover import describe
-    from cleanroom.files import write_into
+    from cleanroom.project.discover import describe
+    from cleanroom.project.write import write_into
 
     try:
         write_into(folder, files)
@@ -93,7 +93,7 @@ def new(name: str, output: str | None) -> None:
 def hooks_command(name: str | None, form: str) -> None:
     """List the functions that a plugin can have; of the one called NAME, show its example."""
     from cleanroom.cli import hooks
-    from cleanroom.plugins import HOOKS
+    from cleanroom.plugins.manager import HOOKS
     from cleanroom.suggest import did_you_mean
 
     if form == "markdown":

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import click
 
 from cleanroom.cli import is_verbose, lookup, recipes_option, verbose_option
-from cleanroom.exits import FINDINGS, TROUBLE
+from cleanroom.project.exits import FINDINGS, TROUBLE
 
 if TYPE_CHECKING:
     from cleanroom.proofs.run import Workshop
-    from cleanroom.proved import Proved
-    from cleanroom.recipe import Proof, Recipe
+    from cleanroom.recipes.measurements import Proved
+    from cleanroom.recipes.model import Proof, Recipe
 
 
 @click.command()
@@ -106,9 +106,9 @@ def command(
 
 
 def _prove(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop, form: str, *, record: bool) -> int:
-    from cleanroom import proved
     from cleanroom.proofs.report import lines
     from cleanroom.proofs.run import ProofError, prove
+    from cleanroom.recipes import measurements
 
     code = 0
     documents = []
@@ -131,11 +131,11 @@ def _prove(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop,
                 code = code or FINDINGS
         if found and record:
             _record(recipe, found)
-        documents.append(proved.Record(manager=recipe.id, proofs=tuple(found)))
+        documents.append(measurements.Record(manager=recipe.id, proofs=tuple(found)))
     if form == "json":
         import json
 
-        click.echo(json.dumps([json.loads(proved.document(item)) for item in documents], indent=1))
+        click.echo(json.dumps([json.loads(measurements.document(item)) for item in documents], indent=1))
     return code
 
 
@@ -146,19 +146,19 @@ def _holds(found: Proved) -> bool:
 
 def _record(recipe: Recipe, found: list[Proved]) -> None:
     """Write what was found; what was recorded of other proofs of the recipe stays."""
-    from cleanroom import proved
-    from cleanroom.files import write_atomically
+    from cleanroom.project.write import write_atomically
+    from cleanroom.recipes import measurements
 
-    path = proved.path_of(recipe)
+    path = measurements.path_of(recipe)
     try:
-        former = proved.record_of(recipe).proofs
+        former = measurements.record_of(recipe).proofs
     except ValueError:
         former = ()
-    known = {proved.proof_id(proof) for proof in recipe.proof}
+    known = {measurements.proof_id(proof) for proof in recipe.proof}
     new = {item.proof for item in found}
     kept = [item for item in former if item.proof in known - new]
     Path(path).parent.mkdir(exist_ok=True)
-    text = proved.document(proved.Record(manager=recipe.id, proofs=(*kept, *found)))
+    text = measurements.document(measurements.Record(manager=recipe.id, proofs=(*kept, *found)))
     write_atomically(Path(path), text)
     click.echo(f"{path}: written", err=True)
 

@@ -9,7 +9,7 @@ import click
 from cleanroom.cli import lookup, recipes_option, verbose_option
 
 if TYPE_CHECKING:
-    from cleanroom.recipe import Recipe, Remedy
+    from cleanroom.recipes.model import Recipe, Remedy
 
 
 @click.command()
@@ -35,7 +35,7 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
     \b
     RUN apt-get update && apt-get install -y curl && $(cleanroom query apt)
     """
-    from cleanroom.query import NoRemedy, query
+    from cleanroom.recipes.query import NoRemedy, query
 
     library = lookup.library()
     recipe = lookup.manager(library, manager)
@@ -60,13 +60,13 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
 
 def _proof(recipe: Recipe, remedy: Remedy) -> dict[str, object]:
     """Return what was measured of a remedy: its verdict, and the bytes that its caches hold without it and with it."""
-    from cleanroom import proved
+    from cleanroom.recipes import measurements
 
-    found = proved.by_remedy(recipe)[recipe.remedies.index(remedy)]
+    found = measurements.by_remedy(recipe)[recipe.remedies.index(remedy)]
     if found is None:
         return {"verdict": "not yet proved"}
     measured, item = found
-    size = {"before": proved.before(measured, item), "left": sum(measured.left.values())}
+    size = {"before": measurements.before(measured, item), "left": sum(measured.left.values())}
     told: dict[str, object] = {
         "verdict": measured.verdict,
         "bytes": size,

@@ -10,11 +10,11 @@ import click
 
 from cleanroom.cli import Group, verbose_option
 from cleanroom.cli.recipes_new import command as new
-from cleanroom.discover import describe
-from cleanroom.exits import FINDINGS, TROUBLE
+from cleanroom.project.discover import describe
+from cleanroom.project.exits import FINDINGS, TROUBLE
 
 if TYPE_CHECKING:
-    from cleanroom.recipe import Recipe
+    from cleanroom.recipes.model import Recipe
 
 _BASES = "bases.yaml"
 paths_argument = click.argument("paths", nargs=-1, required=True, metavar="PATH…")
@@ -34,8 +34,8 @@ command.add_command(new)
 @verbose_option
 def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     """Check recipe files, and those in folders, each by itself and all against one another."""
-    from cleanroom.load import parse_recipe
-    from cleanroom.validate import validate_bases, validate_recipe, validate_set
+    from cleanroom.recipes.load import parse_recipe
+    from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
 
     faulty = False
 
@@ -70,24 +70,24 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
 
 def _record_problems(recipe: Recipe) -> Iterator[object]:
     """Yield what is wrong with the record of a recipe's proofs."""
-    from cleanroom import proved
-    from cleanroom.validate import validate_record
+    from cleanroom.recipes import measurements
+    from cleanroom.recipes.validate import validate_record
 
-    path = Path(proved.path_of(recipe))
+    path = Path(measurements.path_of(recipe))
     if not path.is_file():
         return
     problems = validate_record(path.read_bytes(), str(path))
     yield from problems
-    if not problems and (manager := proved.record_of(recipe).manager) != recipe.id:
+    if not problems and (manager := measurements.record_of(recipe).manager) != recipe.id:
         yield f"{path}:1:1: is about {manager!r}, not {recipe.id!r}"
 
 
 def _changes(recipe: Recipe) -> Iterator[str]:
     """Yield what the recipe says otherwise since it was measured."""
-    from cleanroom import proved
+    from cleanroom.recipes import measurements
 
     try:
-        changed = list(proved.stale(recipe, proved.record_of(recipe)))
+        changed = list(measurements.stale(recipe, measurements.record_of(recipe)))
     except ValueError:  # no record, which is named elsewhere
         return
     if changed:
@@ -105,9 +105,9 @@ def _changes(recipe: Recipe) -> Iterator[str]:
 @verbose_option
 def fmt(paths: tuple[str, ...], check: bool) -> int:
     """Write recipe files in the one canonical form: field order, quotes, line breaks."""
-    from cleanroom.canonical import canonical
-    from cleanroom.files import write_atomically
-    from cleanroom.recipe import RecipeError
+    from cleanroom.project.write import write_atomically
+    from cleanroom.recipes.format import canonical
+    from cleanroom.recipes.model import RecipeError
 
     differs = False
     files, troubled = _read_all(paths)
@@ -149,9 +149,9 @@ def fmt(paths: tuple[str, ...], check: bool) -> int:
 @verbose_option
 def links(paths: tuple[str, ...], online: bool, timeout: float) -> int:
     """Check the links in recipe files, and in those in folders: their form, and with --online whether they lead on."""
-    from cleanroom.links import Link, form_problems, unreachable
-    from cleanroom.links import links as links_of
-    from cleanroom.recipe import RecipeError
+    from cleanroom.recipes.links import Link, form_problems, unreachable
+    from cleanroom.recipes.links import links as links_of
+    from cleanroom.recipes.model import RecipeError
 
     problems = []
     sound: list[Link] = []

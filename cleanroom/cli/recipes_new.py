@@ -10,13 +10,13 @@ import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.scaffold import Draft, UnfitName, check_name
-from cleanroom.discover import describe
+from cleanroom.project.discover import describe
 from cleanroom.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from cleanroom.library import Library
+    from cleanroom.recipes.library import Library
 
 # What has no default that could be true: the option, the field, the question.
 _NEEDED = (
@@ -122,8 +122,8 @@ def _list(answer: str) -> tuple[str, ...]:
 
 
 def _write(file: Path, draft: Draft) -> None:
-    from cleanroom.files import write_atomically
-    from cleanroom.load import RECIPES
+    from cleanroom.project.write import write_atomically
+    from cleanroom.recipes.load import RECIPES
 
     schema = file.with_name("recipe.schema.json")
     try:

@@ -7,11 +7,11 @@ import re
 from collections.abc import Mapping
 
 import cleanroom
-from cleanroom.canonical import canonical
-from cleanroom.load import RECIPES
-from cleanroom.recipe import RecipeError
+from cleanroom.recipes.format import canonical
+from cleanroom.recipes.load import RECIPES
+from cleanroom.recipes.model import RecipeError
+from cleanroom.recipes.validate import validate_recipe
 from cleanroom.records import dataclass
-from cleanroom.validate import validate_recipe
 
 
 class UnfitName(ValueError):  # noqa: N818 - public name

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cleanroom import proved
 from cleanroom.cli import lookup, recipes_option, verbose_option
+from cleanroom.recipes import measurements
 
 if TYPE_CHECKING:
-    from cleanroom.library import Library
-    from cleanroom.proved import Proved, RemedyProof
-    from cleanroom.recipe import Cache, CachePath, Hazard, Lean, Proof, Recipe, Remedy, Setting, Use
+    from cleanroom.recipes.library import Library
+    from cleanroom.recipes.measurements import Proved, RemedyProof
+    from cleanroom.recipes.model import Cache, CachePath, Hazard, Lean, Proof, Recipe, Remedy, Setting, Use
 
 _KINDS = {
     "clean": "Clean up, in the same RUN",
@@ -31,7 +31,7 @@ _KINDS = {
 @verbose_option
 def command(manager: str, form: str) -> None:
     """Show all that is known about MANAGER: what it leaves where, what keeps it out, and what goes wrong."""
-    from cleanroom.feeds.text import wants_colour
+    from cleanroom.formats.findings.text import wants_colour
 
     library = lookup.library()
     recipe = lookup.manager(library, manager)
@@ -50,7 +50,7 @@ def command(manager: str, form: str) -> None:
 
 
 def _page(recipe: Recipe, library: Library) -> Iterator[str]:
-    from cleanroom.exports.pages import executables
+    from cleanroom.formats.recipes.pages import executables
 
     yield f"{recipe.name}: {recipe.summary}"
     yield f"  {recipe.homepage}"
@@ -66,7 +66,7 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
         what = f"version {sign.version} {whose}is" if sign.version else f"that the version {whose}may be another is"
         yield f"  {what} told by {', '.join(told)}"
     yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
-    measured = proved.by_remedy(recipe)
+    measured = measurements.by_remedy(recipe)
     for kind, heading in _KINDS.items():
         remedies = [pair for pair in zip(recipe.remedies, measured, strict=True) if pair[0].kind == kind]
         reason = [f"  there is no way to: {recipe.without[kind]}"] if kind in recipe.without else []
@@ -92,8 +92,8 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
     )
     yield from _section("What must stay", chain(keeps, payload))
     yield from _section("What can be left out", (line for lean in recipe.lean for line in _lean(lean)))
-    done = {item.proof: item for item in proved.current(recipe).proofs}
-    proofs = (line for proof in recipe.proof for line in _proof(proof, done.get(proved.proof_id(proof))))
+    done = {item.proof: item for item in measurements.current(recipe).proofs}
+    proofs = (line for proof in recipe.proof for line in _proof(proof, done.get(measurements.proof_id(proof))))
     yield from _section("How it is proved", proofs)
     yield from _section("Other linters", (f"  {peer}: {', '.join(rules)}" for peer, rules in recipe.peers.items()))
     yield from _section("Sources", (f"  {source}" for source in recipe.sources))
@@ -106,8 +106,8 @@ def _section(heading: str, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _cache(cache: Cache) -> Iterator[str]:
-    from cleanroom.feeds.text import size
-    from cleanroom.paths import readable
+    from cleanroom.formats.findings.text import size
+    from cleanroom.syntax.paths import readable
 
     yield f"  {cache.id}: {cache.what}"
     for path in cache.paths:
@@ -146,7 +146,7 @@ def _remedy(remedy: Remedy, measured: tuple[RemedyProof, Proved] | None) -> Iter
     if remedy.note:
         yield f"    {remedy.note}"
     if measured is not None:
-        from cleanroom.exports.pages import in_words
+        from cleanroom.formats.recipes.pages import in_words
 
         yield f"    {in_words(*measured)}"
 
@@ -157,7 +157,7 @@ def _setting(setting: Setting) -> Iterator[str]:
 
 
 def _lean(lean: Lean) -> Iterator[str]:
-    from cleanroom.feeds.text import size
+    from cleanroom.formats.findings.text import size
 
     yield f"  {lean.what} (on {', '.join(lean.use.verbs)})"
     for option in lean.options[:1]:

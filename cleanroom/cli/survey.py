@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cleanroom.cli import Group, lookup, recipes_option, verbose_option
-from cleanroom.exits import TROUBLE
+from cleanroom.project.exits import TROUBLE
 
 if TYPE_CHECKING:
     from cleanroom.survey.examine import Examined

@@ -6,12 +6,12 @@ import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cleanroom.facts import at_home, cache_paths
 from cleanroom.images.contents import Contents
 from cleanroom.images.tree import Entry, Folder, Tree
-from cleanroom.library import Library
-from cleanroom.paths import UNKNOWN
-from cleanroom.recipe import Base, Cache, Recipe
+from cleanroom.recipes.facts import at_home, cache_paths
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.model import Base, Cache, Recipe
+from cleanroom.syntax.paths import UNKNOWN
 
 # A variable may name any folder. One of these is never a cache as a whole.
 _NEVER = frozenset(

@@ -6,18 +6,18 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 
-from cleanroom.facts import applies, home_of, remedy_text
-from cleanroom.findings import Advice
+from cleanroom.engine.ledger import Layer as BuiltLayer
+from cleanroom.engine.ledger import Outcome
 from cleanroom.images import account, history
 from cleanroom.images.contents import Contents, read
 from cleanroom.images.image import Configuration, Image
 from cleanroom.images.limits import DEFAULT, ImageError, Limits
 from cleanroom.images.tree import Tree, show
-from cleanroom.ledger import Layer as BuiltLayer
-from cleanroom.ledger import Outcome
-from cleanroom.library import Library, load
-from cleanroom.recipe import Base, Recipe, Remedy
-from cleanroom.rules import advice
+from cleanroom.lint.findings import Advice
+from cleanroom.lint.rules import advice
+from cleanroom.recipes.facts import applies, home_of, remedy_text
+from cleanroom.recipes.library import Library, load
+from cleanroom.recipes.model import Base, Recipe, Remedy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

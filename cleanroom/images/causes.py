@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
-from cleanroom import dockerfile as reader
-from cleanroom.check import check
-from cleanroom.dockerfile import DockerfileError, Instruction
-from cleanroom.findings import SIZE_RULES, Finding
+from cleanroom.engine.ledger import Ledger, TargetError, build
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.image import Configuration
 from cleanroom.images.limits import ImageError
-from cleanroom.ledger import Ledger, TargetError, build
-from cleanroom.library import Library, load
+from cleanroom.lint.check import check
+from cleanroom.lint.findings import SIZE_RULES, Finding
+from cleanroom.recipes.library import Library, load
 from cleanroom.records import dataclass
+from cleanroom.syntax import dockerfile as reader
+from cleanroom.syntax.dockerfile import DockerfileError, Instruction
 
 _SMALL = 10_000  # bytes; a finding that does not come true is one whose cache weighs less
 

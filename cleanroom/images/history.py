@@ -10,11 +10,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cleanroom import dockerfile as reader
-from cleanroom.dockerfile import DockerfileError
+from cleanroom.engine.ledger import Ledger, Outcome, build
 from cleanroom.images.image import Configuration, Step
-from cleanroom.ledger import Ledger, Outcome, build
-from cleanroom.library import Library
+from cleanroom.recipes.library import Library
+from cleanroom.syntax import dockerfile as reader
+from cleanroom.syntax.dockerfile import DockerfileError
 
 _SHELL = re.compile(
     r"(?P<shell>(?:/\S*/)?(?:ba|da|a|z|k)?sh)(?:\s+-[-\w]+(?:\s+pipefail)?)*?\s+-\w*c\s+(?P<script>.*)", re.DOTALL

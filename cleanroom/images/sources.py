@@ -18,7 +18,7 @@ from cleanroom.images.files import ArchiveFiles, FolderFiles
 from cleanroom.images.image import Image, LayerSource
 from cleanroom.images.limits import DEFAULT, ImageError, Limits
 from cleanroom.images.tar import members
-from cleanroom.plugins import FAULTS, Plugin, Registry, blame_error
+from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
 from cleanroom.records import dataclass, replace
 
 # Transports whose images lie in files, as skopeo has them: oci:FOLDER[:NAME], docker-archive:FILE[:NAME].

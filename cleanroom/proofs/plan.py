@@ -5,16 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cleanroom import dockerfile
-from cleanroom.events import Fill
-from cleanroom.facts import applies, at_home, home_of, remedy_text
-from cleanroom.fixes.place import DeclinedError, Site
-from cleanroom.fixes.remedies import insert_option
-from cleanroom.ledger import build
-from cleanroom.library import Library
-from cleanroom.recipe import Base, Hazard, Proof, Recipe, Remedy, Trial
+from cleanroom.engine.events import Fill
+from cleanroom.engine.ledger import build
+from cleanroom.lint.fixes.place import DeclinedError, Site
+from cleanroom.lint.fixes.remedies import insert_option
+from cleanroom.recipes.facts import applies, at_home, home_of, remedy_text
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.model import Base, Hazard, Proof, Recipe, Remedy, Trial
 from cleanroom.records import dataclass, replace
-from cleanroom.text import apply
+from cleanroom.syntax import dockerfile
+from cleanroom.syntax.text import apply
 
 REGISTRY = "CLEANROOM_REGISTRY"  # the variable that holds the address of the registry on the loopback interface
 ADDRESS = f"@{REGISTRY}@"  # stands for it in the files of the registry

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.feeds.text import size
-from cleanroom.proved import Held, Proved
+from cleanroom.formats.findings.text import size
+from cleanroom.recipes.measurements import Held, Proved
 
 
 def lines(manager: str, found: Proved) -> Iterator[str]:

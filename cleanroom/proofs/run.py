@@ -14,19 +14,19 @@ from secrets import token_hex
 from types import MappingProxyType
 from typing import BinaryIO, cast
 
-from cleanroom import proved
 from cleanroom.images import account
 from cleanroom.images.audit import Reading, audit
 from cleanroom.images.image import LayerSource, gzipped
 from cleanroom.images.limits import ImageError
 from cleanroom.images.sources import open_image
 from cleanroom.images.tree import show
-from cleanroom.library import Library
 from cleanroom.proofs import plan, verdict
 from cleanroom.proofs.engines import BuildError, Engine
 from cleanroom.proofs.servers import serving
-from cleanroom.proved import HazardProof, Held, Measured, Proved, RemedyProof
-from cleanroom.recipe import Proof, Recipe
+from cleanroom.recipes import measurements
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.measurements import HazardProof, Held, Measured, Proved, RemedyProof
+from cleanroom.recipes.model import Proof, Recipe
 from cleanroom.records import replace
 
 _LARGEST_TEXT = 1 << 20  # bytes, of a registry's file that may name its address
@@ -212,8 +212,8 @@ class _Bench:
         engine, recipe, proof = self._engine, self._recipe, self._proof
         digest = engine.diff_ids(base.removeprefix("localhost/").rpartition(":")[2])
         return Proved(
-            proof=proved.proof_id(proof),
-            fingerprint=proved.of_proof(recipe, proof),
+            proof=measurements.proof_id(proof),
+            fingerprint=measurements.of_proof(recipe, proof),
             date=datetime.now(timezone.utc).date().isoformat(),
             base=proof.base,
             digest=f"sha256:{digest[-1]}",
@@ -259,7 +259,7 @@ class _Bench:
             remedy=build.text,
             verdict=verdict.FAILED,
             reason=build.problem,
-            fingerprint=proved.of_remedy(self._recipe, self._proof, remedy),
+            fingerprint=measurements.of_remedy(self._recipe, self._proof, remedy),
         )
         if build.problem:
             return said
@@ -291,7 +291,7 @@ class _Bench:
         trial, hazard = build.trial, build.hazard
         assert trial is not None
         assert hazard is not None
-        mark = proved.of_trial(self._recipe, self._proof, trial, hazard)
+        mark = measurements.of_trial(self._recipe, self._proof, trial, hazard)
         self._workshop.progress(f"hazard {hazard.id}")
         try:
             self._engine.build(self._name(build), build.dockerfile)

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from fnmatch import fnmatchcase
 
 from cleanroom.images.tree import Entry, Tree, show
-from cleanroom.proved import Held
-from cleanroom.recipe import Hazard, Remedy
+from cleanroom.recipes.measurements import Held
+from cleanroom.recipes.model import Hazard, Remedy
 
 PROVED, FAILED, VOID = "proved", "failed", "void"
 _REST = 0.1  # of a cache that may stay where the recipe says that something does

@@ -9,11 +9,11 @@ import hashlib
 
 import pyarrow as pa
 
-from cleanroom.check import judged, read, with_fix
-from cleanroom.events import Clean, Remove
-from cleanroom.findings import Finding, Problem
-from cleanroom.ledger import Ledger, Outcome, empties
-from cleanroom.library import Library, load_with
+from cleanroom.engine.events import Clean, Remove
+from cleanroom.engine.ledger import Ledger, Outcome, empties
+from cleanroom.lint.check import judged, read, with_fix
+from cleanroom.lint.findings import Finding, Problem
+from cleanroom.recipes.library import Library, load_with
 from cleanroom.records import dataclass
 
 FILES = pa.schema(

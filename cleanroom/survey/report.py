@@ -11,10 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
-from cleanroom import proved
-from cleanroom.discover import describe
-from cleanroom.files import write_into
-from cleanroom.library import Library, load
+from cleanroom.project.discover import describe
+from cleanroom.project.write import write_into
+from cleanroom.recipes import measurements
+from cleanroom.recipes.library import Library, load
 from cleanroom.records import dataclass
 from cleanroom.survey.store import TABLES
 
@@ -151,8 +151,8 @@ def figures(library: Library) -> pa.Table:
     """
     sizes: dict[tuple[str, str], list[int]] = {}
     for recipe in library.recipes():
-        samples = {proved.proof_id(proof) for proof in recipe.proof if proof.sample}
-        for item in proved.current(recipe).proofs:
+        samples = {measurements.proof_id(proof) for proof in recipe.proof if proof.sample}
+        for item in measurements.current(recipe).proofs:
             for cache, held in item.without.caches.items():
                 if held.bytes and item.proof not in samples:
                     sizes.setdefault((recipe.id, cache), []).append(held.bytes)

@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
-from cleanroom.discover import VERSION_CONTROL, is_dockerfile
+from cleanroom.project.discover import VERSION_CONTROL, is_dockerfile
 from cleanroom.records import dataclass, field
 
 LARGEST = 16 << 20  # bytes; what is larger is no Dockerfile that someone wrote

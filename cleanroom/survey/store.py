@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from cleanroom.discover import describe
-from cleanroom.files import write_atomically
-from cleanroom.library import Library
+from cleanroom.project.discover import describe
+from cleanroom.project.write import write_atomically
+from cleanroom.recipes.library import Library
 from cleanroom.survey.examine import FILES, FINDINGS, INSTALLS, Examined
 from cleanroom.survey.sources import Place
 

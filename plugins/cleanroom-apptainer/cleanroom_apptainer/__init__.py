@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cleanroom import hookimpl
-from cleanroom.readers import Reader
+from cleanroom.syntax.readers import Reader
 from cleanroom_apptainer.definition import is_definition, parse
 
 

@@ -15,7 +15,9 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from cleanroom.dockerfile import (
+from cleanroom.records import dataclass, field
+from cleanroom.suggest import did_you_mean
+from cleanroom.syntax.dockerfile import (
     MAX_STAGES,
     Argument,
     Comment,
@@ -26,9 +28,7 @@ from cleanroom.dockerfile import (
     Instruction,
     Stage,
 )
-from cleanroom.records import dataclass, field
-from cleanroom.suggest import did_you_mean
-from cleanroom.text import MappedText, Source, Span
+from cleanroom.syntax.text import MappedText, Source, Span
 
 HEADERS = frozenset(
     (

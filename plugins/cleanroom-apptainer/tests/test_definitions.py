@@ -11,10 +11,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import cleanroom
-from cleanroom.dockerfile import DockerfileError
-from cleanroom.readers import READERS
+from cleanroom.syntax.dockerfile import DockerfileError
+from cleanroom.syntax.readers import READERS
+from cleanroom.syntax.text import apply
 from cleanroom.testing import cases, check_case
-from cleanroom.text import apply
 
 READER = READERS["apptainer"]
 HEAD = "Bootstrap: docker\nFrom: debian:12\n"

@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from cleanroom.check import findings, read, with_fix
-from cleanroom.checking import arguments, find
-from cleanroom.findings import Finding, Problem
-from cleanroom.fix import fix
-from cleanroom.ledger import Ledger
-from cleanroom.lookup import UnknownName
-from cleanroom.patterns import Patterns
-from cleanroom.readers import READERS, Reader, for_file
-from cleanroom.recipe import RecipeError
+from cleanroom.engine.ledger import Ledger
+from cleanroom.lint.check import findings, read, with_fix
+from cleanroom.lint.findings import Finding, Problem
+from cleanroom.lint.fix import fix
+from cleanroom.project.check import arguments, find
+from cleanroom.project.gitignore import Patterns
+from cleanroom.project.names import UnknownName
+from cleanroom.project.settings import SettingsError
+from cleanroom.recipes.model import RecipeError
 from cleanroom.records import dataclass
-from cleanroom.settings import SettingsError
+from cleanroom.syntax.readers import READERS, Reader, for_file
 
 _LANGUAGES = {"dockerfile": "dockerfile", "containerfile": "dockerfile", "docker": "dockerfile"}
 _READ = ("library", "target", "read_file", "reader")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from cleanroom.feeds.text import size
-from cleanroom.ledger import Ledger, Outcome
+from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.formats.findings.text import size
+from cleanroom.lint.rules import advice
 from cleanroom.records import dataclass
-from cleanroom.rules import advice
-from cleanroom.text import Span
+from cleanroom.syntax.text import Span
 from cleanroom_lsp.analysis import Analysis
 
 # Where a command begins: behind an operator or a keyword, or on a line that no backslash continues; and what is there.

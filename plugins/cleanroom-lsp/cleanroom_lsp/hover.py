@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.check import writable
-from cleanroom.events import Clean, Fill, Other
-from cleanroom.feeds.text import size, where_to_write
-from cleanroom.ledger import Ledger, Outcome
-from cleanroom.recipe import Recipe
-from cleanroom.rules import advice
-from cleanroom.text import Span
+from cleanroom.engine.events import Clean, Fill, Other
+from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.formats.findings.text import size, where_to_write
+from cleanroom.lint.check import writable
+from cleanroom.lint.rules import advice
+from cleanroom.recipes.model import Recipe
+from cleanroom.syntax.text import Span
 
 _STATES = {
     "left": "stays in this layer",

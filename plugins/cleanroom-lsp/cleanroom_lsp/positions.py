@@ -10,7 +10,7 @@ from bisect import bisect_right
 
 from lsprotocol import types
 
-from cleanroom.text import Span
+from cleanroom.syntax.text import Span
 
 # Of the protocol; str.splitlines knows more, such as the form feed.
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -22,8 +22,8 @@ from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 import cleanroom
-from cleanroom.findings import Finding
-from cleanroom.text import Edit, Source, Span
+from cleanroom.lint.findings import Finding
+from cleanroom.syntax.text import Edit, Source, Span
 from cleanroom_lsp.analysis import Analysis, analyse
 from cleanroom_lsp.completion import clean_ups
 from cleanroom_lsp.hover import hover

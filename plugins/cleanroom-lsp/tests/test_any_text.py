@@ -11,7 +11,7 @@ from cleanroom_lsp.server import changes
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cleanroom.text import apply
+from cleanroom.syntax.text import apply
 
 PIECES = (
     *(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lsprotocol import types
 
-from cleanroom.text import Span, apply
+from cleanroom.syntax.text import Span, apply
 
 TEXTS = st.text(st.characters(exclude_categories=()) | st.sampled_from("\r\n\f\u2028\N{GRINNING FACE}a"))
 ENCODINGS = st.sampled_from(list(types.PositionEncodingKind))

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cleanroom import hookimpl
-from cleanroom.check import RULES
-from cleanroom.feeds import Feed
-from cleanroom.feeds.fingerprints import advice
-from cleanroom.findings import Checked
+from cleanroom.formats.findings import Feed
+from cleanroom.formats.findings.fingerprints import advice
+from cleanroom.lint.check import RULES
+from cleanroom.lint.findings import Checked
 
 _SEVERITIES = {"info": "INFO", "warning": "WARNING", "error": "ERROR"}
 _ESCAPES = {"'": "|'", "|": "||", "\n": "|n", "\r": "|r", "[": "|[", "]": "|]"}

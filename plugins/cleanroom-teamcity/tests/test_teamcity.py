@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from teamcity.messages import escape_value
 
 import cleanroom
-from cleanroom.feeds import FEEDS
-from cleanroom.findings import Checked, Problem, Report
+from cleanroom.formats.findings import FEEDS
+from cleanroom.lint.findings import Checked, Problem, Report
 from cleanroom.testing import cases, check_case
 
 MESSAGE = re.compile(r"##teamcity\[(\w+)((?: \w+='(?:[^'|\n\r\[\]]|\|(?:0x[0-9A-F]{4}|['|nr\[\]]))*')*)\]\n")

@@ -1,0 +1,138 @@
+"""What commands do to caches, told in the order in which a script does it.
+
+Guards are the conditions under which a command runs when all goes well: a command behind ``||`` runs only when
+the one before it failed, one in a branch only when that branch is taken. A clean-up counts for a fill when it runs
+whenever the fill did, so when its guards are among those of the fill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cleanroom.recipes.model import Cache, Hazard, Lean, Payload, Recipe
+from cleanroom.records import dataclass
+from cleanroom.syntax import shell
+from cleanroom.syntax.text import Span
+
+Guards = frozenset[tuple[str, bool]]
+NO_GUARDS: Guards = frozenset()
+
+
+@dataclass(slots=True)
+class Fill:
+    """A command that puts bytes into a cache; ``paths`` are the places where it may lie, usually one."""
+
+    recipe: Recipe
+    cache: Cache
+    paths: tuple[str, ...]
+    span: Span
+    guards: Guards
+    order: int
+    verb: str
+    prevented: str = ""  # by what: an option, a variable, a file
+    sudo: bool = False
+    tops_up: bool = False  # adds nothing when an earlier layer holds it
+    command: shell.Command | None = None  # as it stands in the Dockerfile; None in a file, or put together at run time
+    nested: bool = False  # in the text of ``sh -c`` or ``eval``, or in a file: not in the shell that runs the RUN
+
+
+@dataclass(slots=True)
+class Clean:
+    """A clean-up command of a manager. ``paths`` are those of the caches it empties, by cache id."""
+
+    recipe: Recipe
+    paths: Mapping[str, tuple[str, ...]]
+    hazards: tuple[Hazard, ...]
+    span: Span
+    guards: Guards
+    order: int
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class Remove:
+    """``rm`` or ``find -delete``: what it removes, as patterns."""
+
+    patterns: tuple[str, ...]
+    recursive: bool
+    span: Span
+    guards: Guards
+    order: int
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class Other:
+    """Another use of a manager, which may need what a clean-up removed."""
+
+    recipe: Recipe
+    verb: str
+    order: int
+    span: Span
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class Made:
+    """A command that put what it installed into ``paths``, usually one, where one looks for caches."""
+
+    recipe: Recipe
+    payload: Payload
+    paths: tuple[str, ...]
+    span: Span
+    order: int
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class Need:
+    """A command that fails when a cache is empty: ``apt-get install`` without package lists."""
+
+    recipe: Recipe
+    cache: Cache
+    order: int
+    span: Span
+    guards: Guards
+    sudo: bool = False
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class Surplus:
+    """A command that installs what nothing needs at run time, as the ``lean`` option says."""
+
+    recipe: Recipe
+    lean: Lean
+    span: Span
+    guards: Guards
+    order: int
+    removed: bool = False  # a later command of the same RUN takes it out again
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+@dataclass(slots=True)
+class Taken:
+    """``cp``, ``mv`` or ``install``: what it takes elsewhere, as patterns."""
+
+    patterns: tuple[str, ...]
+    span: Span
+    order: int
+    command: shell.Command | None = None
+    nested: bool = False
+
+
+Event = Fill | Clean | Remove | Other | Made | Need | Surplus | Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Unresolved:
+    """Something that could not be known: no finding follows from it."""
+
+    line: int
+    reason: str

@@ -1,0 +1,185 @@
+"""What one command line of a manager does, by its recipe: the caches it fills and empties, the settings it changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from cleanroom.engine.argv import has_option, matches
+from cleanroom.engine.events import Clean, Event, Fill, Guards, Made, Need, Other, Surplus
+from cleanroom.engine.state import State
+from cleanroom.recipes.facts import cache_paths
+from cleanroom.recipes.model import Cache, Lean, Payload, Prevention, Program, Recipe, Use
+from cleanroom.records import dataclass
+from cleanroom.syntax.paths import UNKNOWN, absolute
+from cleanroom.syntax.text import Span
+
+
+@dataclass(slots=True, frozen=True)
+class Invocation:
+    """A command line of a manager, and what it runs with."""
+
+    recipe: Recipe
+    program: Program
+    operands: list[str]  # the verb first
+    options: list[str]
+    environment: Mapping[str, str | None]
+    home: str
+    user: str
+    folder: str  # where it works
+    state: State
+    hidden_options: bool  # a variable that has no value, and by its name holds options, is among its words
+
+    def uses(self, use: Use) -> bool | None:
+        """Tell whether it is of this use; None when it depends on a version that is not known."""
+        stored = self.state.stored
+        if any((self.recipe.id, name) not in stored for name in use.with_settings):
+            return False
+        if any((self.recipe.id, name) in stored for name in use.without_settings):
+            return False
+        return matches(use, self.recipe, self.program, self.operands, self.options, self.state.base)
+
+    def has(self, option: str) -> bool:
+        """Tell whether it has this option."""
+        return has_option(self.options, option, single_dash=self.program.single_dash)
+
+    def places(self, cache: Cache | Payload) -> tuple[str, ...]:
+        """Return where a cache or payload lies for it, or may lie."""
+        return cache_paths(
+            self.recipe,
+            cache,
+            self.environment,
+            self.options,
+            self.home,
+            self.state.base,
+            self.folder,
+            self.state.stored,
+            self.user,
+        )
+
+    def given(self, setting: str) -> str | None:
+        """Return the value that it gives to a setting (``config set cache-dir``), None where it gives none."""
+        line = " ".join(self.operands)
+        return line[len(setting) :].strip(" =") if line.startswith(setting) else None
+
+
+def change_settings(invocation: Invocation) -> None:
+    """Note in the state what the command line settles for those after it: versions, moved caches, prevented ones."""
+    recipe, state = invocation.recipe, invocation.state
+    for sign in recipe.signs:
+        if sign.use and matches(
+            sign.use, recipe, invocation.program, invocation.operands, invocation.options, state.base
+        ):
+            state.tell_version(sign.of or recipe.id, sign.version)
+    for setting in recipe.settings:
+        for value in map(invocation.given, setting.set_by):
+            if value:
+                state.stored[recipe.id, setting.name] = absolute(value, invocation.folder)
+        if any(invocation.given(words) is not None for words in setting.unset_by):
+            state.stored.pop((recipe.id, setting.name), None)
+    for prevention in recipe.preventions:
+        value = invocation.given(prevention.setting) if prevention.setting else None
+        if value is None or (prevention.values and value.lower() not in prevention.values):
+            continue
+        if invocation.has("--global") or invocation.has("-g"):
+            state.settings.update((recipe.id, cache) for cache in prevention.caches)
+        state.of_home.update((recipe.id, cache, invocation.home) for cache in prevention.caches)
+
+
+def prevented(invocation: Invocation) -> dict[str, str]:
+    """Return by what each cache stays empty, by id: an option, a variable, a file; ``?`` where something may do it."""
+    recipe, state = invocation.recipe, invocation.state
+    found: dict[str, str] = {}
+    for prevention in recipe.preventions:
+        if by := _prevented_by(prevention, invocation):
+            for cache_id in prevention.caches:
+                found.setdefault(cache_id, by)
+    for name in (*(cache.id for cache in recipe.caches), *(payload.id for payload in recipe.payload)):
+        if (recipe.id, name) in state.settings or (recipe.id, name, invocation.home) in state.of_home:
+            found.setdefault(name, "its configuration")
+    for cache in recipe.caches:
+        if cache.kept_out_by_file and not state.is_removed(cache.kept_out_by_file):
+            found.setdefault(cache.id, cache.kept_out_by_file)
+    return found
+
+
+def _prevented_by(prevention: Prevention, invocation: Invocation) -> str:
+    asked = prevention.use is None or invocation.uses(prevention.use)
+    if prevention.option:
+        if asked and invocation.has(prevention.option):
+            return prevention.option
+        return "?" if invocation.hidden_options else ""
+    if prevention.variable and asked:
+        value = invocation.environment.get(prevention.variable, "")
+        if value is None or UNKNOWN in value:
+            return "?"
+        if value and (not prevention.values or value.lower() in prevention.values):
+            return f"{prevention.variable}={value}"
+    return ""
+
+
+def events(
+    invocation: Invocation, before: Sequence[Event], span: Span, guards: Guards, *, sudo: bool
+) -> Iterator[Event]:
+    """Yield what the command line does; ``before`` are the events of the RUN so far.
+
+    Their order is 0, and is for the caller to set. A surplus among ``before`` that it takes out again is marked.
+    """
+    recipe, uses = invocation.recipe, invocation.uses
+    kept_out = prevented(invocation)
+    cleaned = [cleanup for cleanup in recipe.cleanups if uses(cleanup.use) is not False]
+    hazards = tuple(
+        hazard
+        for hazard in recipe.hazards
+        if hazard.use is not None
+        and uses(hazard.use)
+        and all(kept_out.get(cache, "?") != "?" for cache in hazard.when_prevented)
+    )
+    if cleaned or hazards:
+        empties = {cache_id for cleanup in cleaned for cache_id in cleanup.empties}
+        paths = {cache.id: invocation.places(cache) for cache in recipe.caches if cache.id in empties}
+        yield Clean(recipe, paths, hazards, span, guards, 0)
+    for cache in recipe.caches:
+        if any(uses(use) is not False for use in cache.needed_by):
+            yield Need(recipe, cache, 0, span, guards, sudo)
+    verb = " ".join(invocation.operands[:1])
+    fills = False
+    for cache in recipe.caches:
+        if matching := [use for use in cache.filled_by if uses(use)]:
+            fills = True
+            places = invocation.places(cache)
+            by = kept_out.get(cache.id, "")
+            if not by and places and all(path.startswith("/dev/") for path in places):
+                by = places[0]  # the build engine mounts /dev, so that it is in no layer
+            tops_up = all(use.tops_up for use in matching)
+            yield Fill(recipe, cache, places, span, guards, 0, verb, by, sudo, tops_up)
+    for payload in recipe.payload:
+        if payload.id not in kept_out and any(uses(use) for use in payload.made_by):
+            yield Made(recipe, payload, invocation.places(payload), span, 0)
+    if not fills:
+        yield Other(recipe, verb, 0, span)
+    for lean in recipe.lean:
+        if any(uses(use) for use in lean.removed_by):
+            for event in before:
+                if isinstance(event, Surplus) and event.lean is lean:
+                    event.removed = True
+        if uses(lean.use) and not _is_lean(lean, invocation):
+            yield Surplus(recipe, lean, span, guards, 0)
+
+
+def _is_lean(lean: Lean, invocation: Invocation) -> bool:
+    """Tell whether the command line, its environment or a configuration leaves out what ``lean`` is about."""
+    recipe, state = invocation.recipe, invocation.state
+    if any(map(invocation.has, lean.options)):
+        return True
+    for name, wanted in lean.variables.items():
+        value = invocation.environment.get(name, "")
+        if value is None or UNKNOWN in value or value.lower() in wanted:
+            return True
+    return lean.id in state.base.lean.get(recipe.id, ()) or (recipe.id, lean.id) in state.lean
+
+
+def reads_at_start(invocation: Invocation) -> Iterator[tuple[str, str]]:
+    """Yield recipe id and cache id of what the command line reads where it starts a container."""
+    for cache in invocation.recipe.caches:
+        if any(invocation.uses(use) for use in cache.used_at_start_by):
+            yield invocation.recipe.id, cache.id

@@ -1,0 +1,57 @@
+"""What ``rm`` and ``find`` remove, read from their command lines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice, pairwise, takewhile
+
+from cleanroom.syntax.paths import ANYWHERE, UNKNOWN, plain
+
+MAX_OPERANDS = 1_000  # of one command; a * in one counts as one
+_CONDITIONS = frozenset(
+    ("-name", "-iname", "-path", "-regex", "-mtime", "-size", "-newer", "-maxdepth", "-user")  # not all is removed
+)
+
+
+def few(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the patterns, or one that is unknown when they are more than can be followed."""
+    found = tuple(islice(patterns, MAX_OPERANDS + 1))
+    return found if len(found) <= MAX_OPERANDS else (UNKNOWN,)
+
+
+def by_rm(operands: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple[str, ...], bool]:
+    """Return the patterns that ``rm`` with these words removes, and whether with all that is in folders.
+
+    ``resolve`` makes a pattern one from the root.
+    """
+    options = [plain(word) for word in operands if word.startswith("-")]
+    recursive = any(
+        option == "--recursive" or (not option.startswith("--") and set(option) & {"r", "R"}) for option in options
+    )
+    return few(resolve(word) for word in operands if not word.startswith("-")), recursive
+
+
+def by_find(argv: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple[str, ...], bool]:
+    """Return the same for ``find`` with ``-delete`` or ``-exec rm``; no pattern where it removes nothing."""
+    words = [plain(word) for word in argv]
+    removes = "-delete" in words or any(
+        word in ("-exec", "-execdir") and command.rpartition("/")[2] == "rm" for word, command in pairwise(words)
+    )
+    if not removes:
+        return (), False
+    starts = few(
+        resolve(pattern)
+        for pattern, _ in takewhile(
+            lambda pair: not pair[1].startswith(("-", "(", "!")), zip(argv[1:], words[1:], strict=True)
+        )
+    )
+    conditions = _CONDITIONS.intersection(words)
+    names = [name for word, name in pairwise(words) if word in ("-name", "-iname")]
+    if not conditions or (names == ["*"] and conditions == {"-name"}):
+        return starts, True
+    if not names and conditions & {"-path", "-regex"}:
+        return few(f"{start.rstrip('/')}/{UNKNOWN}" for start in starts), True
+    at_any_depth = not {"-maxdepth", "-prune", "-not", "!"} & set(words)
+    between = f"/{ANYWHERE}/" if at_any_depth else "/"
+    folders = words[words.index("-type") + 1 :][:1] != ["f"] if "-type" in words else True
+    return few(f"{start.rstrip('/')}{between}{name}" for start in starts for name in names), folders

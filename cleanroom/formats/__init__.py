@@ -1,0 +1,1 @@
+"""How findings and recipes are written for other tools and for people."""

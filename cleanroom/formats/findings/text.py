@@ -1,0 +1,204 @@
+"""Findings for people: the place, the line with the command underlined, what is left, and what mends it best."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+
+from cleanroom.lint.findings import SEVERITIES, Advice, Finding, Report
+from cleanroom.syntax.paths import readable
+from cleanroom.syntax.text import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_COLOURS = {"info": 36, "warning": 33, "error": 31}  # cyan, yellow, red
+_BOLD, _DIM = 1, 2
+_TAB = 4
+_ELLIPSIS = "…"
+
+
+def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
+    """Tell whether to write colours to ``stream`` (https://no-color.org, https://force-color.org)."""
+    if environment.get("NO_COLOR"):
+        return False
+    if environment.get("FORCE_COLOR"):
+        return True
+    return stream.isatty() and environment.get("TERM") != "dumb"
+
+
+def render(file: str, text: str, report: Report, *, colour: bool, width: int) -> str:
+    """Return the findings of one file, each with a blank line after it; lines of the file are cut to ``width``."""
+    source = Source(text)
+    lines: list[str] = []
+    for finding in report.findings:
+        lines += _finding(file, source, finding, colour=colour, width=width)
+        lines.append("")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def summary(counts: Mapping[str, int], files: int, files_with_findings: int, files_with_errors: int = 0) -> str:
+    """Return the last line: how many findings of each severity, in how many files."""
+    total = sum(counts.values())
+    errors = f" ({files_with_errors} with errors, see above)" if files_with_errors else ""
+    if not total:
+        return f"No findings in {_count(files, 'file')}{errors}."
+    kinds = [
+        f"{counts[severity]} info" if severity == "info" else _count(counts[severity], severity)
+        for severity in reversed(SEVERITIES)
+        if counts.get(severity)
+    ]
+    where = (
+        _count(files, "file") if files_with_findings == files else f"{files_with_findings} of {_count(files, 'file')}"
+    )
+    return f"{_count(total, 'finding')} in {where}: {', '.join(kinds)}{errors}"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what a terminal would obey, or show as something else, made visible."""
+    if text.isprintable():
+        return text
+    return "".join(character if character.isprintable() else _escape(character) for character in text)
+
+
+def size(count: int) -> str:
+    """Return a number of bytes as people say it: two digits at most, decimal units."""
+    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= factor:
+            value = count / factor
+            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
+    return f"{count} bytes"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    if code < 0x20:
+        return chr(0x2400 + code)  # ␛, ␀ …: as wide as any other character
+    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
+
+
+def _finding(file: str, source: Source, finding: Finding, *, colour: bool, width: int) -> Iterator[str]:
+    def paint(text: str, look: int) -> str:  # a code of ECMA-48, section 8.3.117
+        return f"\x1b[{look}m{text}\x1b[0m" if colour else text
+
+    hue = _COLOURS[finding.severity]
+    place = f"{printable(file)}:{finding.line}:{finding.column}"
+    what = f"{paint(finding.severity, hue)}  {paint(finding.label, hue)}"
+    yield f"{paint(place, _BOLD)}  {what}  {printable(finding.message)}"
+    number = f"{finding.line:>4}"
+    blank = " " * len(number)
+    bar = paint("|", _DIM)
+    shown, underline = _snippet(source, finding, max(width - len(number) - 3, 20))
+    yield f"{paint(number, _DIM)} {bar} {shown}"
+    yield f"{blank} {bar} {paint(underline, hue)}"
+    for note in _notes(finding):
+        yield f"{blank} {paint('=', _DIM)} {printable(note)}"
+
+
+def bulk(finding: Finding) -> str:
+    """Return what the bytes of a finding are an example of: ``540 MB after the environment of nipype_tutorial``."""
+    if finding.typical_bytes is None:
+        return ""
+    return f"{size(finding.typical_bytes)}{f' after {finding.typical_of}' if finding.typical_of else ''}"
+
+
+def _notes(finding: Finding) -> Iterator[str]:
+    if finding.paths:
+        example = f" (for example {bulk(finding)})" if finding.typical_bytes is not None else ""
+        yield f"left: {', '.join(map(readable, finding.paths))}{example}"
+    elif finding.typical_bytes is not None:
+        yield f"saves about {size(finding.typical_bytes)}{f' with {finding.typical_of}' if finding.typical_of else ''}"
+    for line, what in finding.related:
+        yield f"line {line}: {what}"
+    if finding.fix is not None:
+        yield f"fix: {finding.fix.title}" if finding.fix.safe else f"fix with --unsafe: {finding.fix.title}"
+        if not finding.fix.safe:
+            yield f"not safe: {finding.fix.why}"
+        return
+    if finding.no_fix and finding.severity != "info":
+        yield f"no fix: {finding.no_fix}"
+    if finding.remedies:
+        best = finding.remedies[0]
+        yield f"{where_to_write(best, finding.rule)}: {best.text}"
+
+
+def where_to_write(advice: Advice, rule: str) -> str:
+    """Return in words where what a remedy says is to be written."""
+    if rule == "cleanup-fails":  # it is about a command that is there
+        return "write instead"
+    if advice.kind == "clean":
+        return f"add at the end of this {advice.run}"
+    if advice.kind == "mount":
+        return "add to this RUN"
+    if advice.text.startswith("-"):
+        return "add to this command"
+    if advice.text.startswith("ENV "):
+        return "add above this RUN"
+    return "write" if advice.kind == "lean" else "run before it"
+
+
+# The line. A cell is what one character of the file shows, and how many columns wide it is.
+
+
+def _snippet(source: Source, finding: Finding, width: int) -> tuple[str, str]:
+    """Return the first line of the command, cut to ``width`` columns around it, and the line that underlines it."""
+    line = source.line(finding.line)
+    start = min(finding.column - 1, len(line))
+    end = finding.end_column - 1 if finding.end_line == finding.line else len(line)
+    # The backslash that continues a line is no part of the command.
+    end = max(start + 1, start + len(line[start:end].rstrip("\\ \t")))
+    cells = _cells(line.ljust(end))
+    first, last = _window(cells, start, end, width)
+    shown = [*cells[first:last]]
+    before, after = first > 0, last < len(cells)
+    text = _ELLIPSIS * before + "".join(cell for cell, _ in shown) + _ELLIPSIS * after
+    indent = before + _width(cells[first:start])
+    return text.rstrip(), " " * indent + "~" * _width(cells[start : min(end, last)])
+
+
+def _cells(line: str) -> list[tuple[str, int]]:
+    cells = []
+    column = 0
+    for character in line:
+        if character == "\t":
+            cell = " " * (_TAB - column % _TAB)
+            width = len(cell)
+        elif character.isprintable():
+            cell = character
+            width = 2 if unicodedata.east_asian_width(character) in "WF" else int(not unicodedata.combining(character))
+        else:
+            cell = _escape(character)
+            width = len(cell)
+        cells.append((cell, width))
+        column += width
+    return cells
+
+
+def _window(cells: Sequence[tuple[str, int]], start: int, end: int, width: int) -> tuple[int, int]:
+    """Return which cells to show: all if they fit, else those from ``start`` to ``end`` with what fits around them."""
+    if _width(cells) <= width:
+        return 0, len(cells)
+    room = width - 2  # an ellipsis on either side
+    first = last = start
+    used = 0
+    # The command first, as far as it fits; then what stands before it, for the most part; then the rest.
+    while last < min(end, len(cells)) and used + cells[last][1] <= room:
+        used += cells[last][1]
+        last += 1
+    while first > 0 and used + cells[first - 1][1] <= room:
+        first -= 1
+        used += cells[first][1]
+    while last < len(cells) and used + cells[last][1] <= room:
+        used += cells[last][1]
+        last += 1
+    return first, last
+
+
+def _width(cells: Sequence[tuple[str, int]]) -> int:
+    return sum(width for _, width in cells)

@@ -1,0 +1,1 @@
+"""How the audit of an image is written."""

@@ -1,0 +1,123 @@
+"""What a check returns: findings, what could not be resolved, errors. Plain frozen data."""
+
+from __future__ import annotations
+
+from cleanroom.engine.events import Unresolved
+from cleanroom.records import dataclass
+from cleanroom.syntax.text import Edit, Span
+
+SEVERITIES = ("info", "warning", "error")  # rising
+SIZE_RULES = ("left-behind", "cleaned-late", "cleaned-early", "cleanup-fails")  # about a cache that ships
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """A remedy made concrete for the place of a finding: ``text`` is what to write."""
+
+    kind: str  # clean, prevent, mount, lean
+    text: str
+    run: str = "RUN"  # what the file calls what holds the script
+
+
+@dataclass(frozen=True, slots=True)
+class Fix:
+    """Edits that mend a finding; ``safe`` when no build can break by it, else ``why`` says what could."""
+
+    safe: bool
+    title: str
+    edits: tuple[Edit, ...]
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A place where bytes ship needlessly, or a clean-up that does not do what it says.
+
+    Lines and columns are 1-based, columns count characters, the end is exclusive.
+    """
+
+    rule: str
+    manager: str
+    cache: str  # "" when the finding is about no cache
+    severity: str
+    message: str
+    span: Span  # of the command
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+    instruction_line: int
+    stage: str  # its name, else its number
+    ships: bool
+    paths: tuple[str, ...] = ()
+    typical_bytes: int | None = None
+    typical_of: str = ""
+    remedies: tuple[Advice, ...] = ()
+    fix: Fix | None = None
+    no_fix: str = ""  # why there is none
+    aliases: tuple[tuple[str, tuple[str, ...]], ...] = ()  # (("hadolint", ("DL3009",)),)
+    related: tuple[tuple[int, str], ...] = ()  # (line, what is there)
+
+    @property
+    def label(self) -> str:
+        """How the finding is named, as ``--ignore`` takes it: ``left-behind[apt.lists]``."""
+        about = ".".join(part for part in (self.manager, self.cache) if part)
+        return f"{self.rule}[{about}]" if about else self.rule
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """A finding that was not fixed, and why, in words for the author of the file."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What a fix of one text did. ``text`` is the text after it, the same as before where nothing was fixed.
+
+    The findings are those of the text before, in the order of their place; each of ``fixed`` has its ``fix``.
+    """
+
+    text: str
+    fixed: tuple[Finding, ...] = ()
+    declined: tuple[Declined, ...] = ()
+    problems: tuple[Problem, ...] = ()  # faults of ours: edits that were dropped since they did not do what they should
+    errors: tuple[Problem, ...] = ()  # why the text could not be read
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a file could not be read, or a part of it."""
+
+    line: int
+    column: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that a comment in the file hides, and the reason that stands there, "" where none does."""
+
+    finding: Finding
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All that a check of one text says. Findings are in the order of their place."""
+
+    findings: tuple[Finding, ...] = ()
+    unresolved: tuple[Unresolved, ...] = ()
+    errors: tuple[Problem, ...] = ()
+    suppressed: tuple[Suppressed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One file that was checked: its path as it was given, with ``/``, its text, and what was found."""
+
+    path: str
+    text: str
+    report: Report

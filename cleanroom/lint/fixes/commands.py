@@ -1,0 +1,431 @@
+"""Fixes for commands that are there: clean-ups that fail, miss or take too much, mounts that are kept from working."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Mapping
+
+from cleanroom.engine.events import Clean, Fill, Remove, Taken
+from cleanroom.engine.ledger import Layer, Ledger, Mount
+from cleanroom.lint.findings import Finding, Fix
+from cleanroom.lint.fixes import left_behind, needs, remedies
+from cleanroom.lint.fixes.place import DeclinedError, Site
+from cleanroom.lint.fixes.remedies import Plan
+from cleanroom.lint.fixes.script import Link, Place
+from cleanroom.lint.rules.left_behind import shipped
+from cleanroom.lint.rules.over_cleaned import removes
+from cleanroom.recipes.model import Hazard, Recipe
+from cleanroom.syntax import shell
+from cleanroom.syntax.globs import matches
+from cleanroom.syntax.paths import ANYWHERE, below
+from cleanroom.syntax.text import Edit, Span
+
+
+def _layer(ledger: Ledger, finding: Finding) -> Layer:
+    for stage in ledger.stages:
+        for layer in stage.layers:
+            if layer.instruction.line == finding.instruction_line:
+                return layer
+    raise DeclinedError("it is in no RUN")
+
+
+def _done(plan: Plan) -> Fix:
+    return Fix(not plan.why, plan.title, tuple(sorted(plan.edits)), plan.why)
+
+
+def _written(event: Clean | Remove | Fill) -> shell.Command:
+    """Return the command of an event. Raises DeclinedError when it does not stand in the RUN."""
+    if event.command is None:
+        raise DeclinedError("the command does not stand in the text of this RUN")
+    return event.command
+
+
+def _drop(site: Site, event: Clean | Remove) -> Edit:
+    """Return the edit that takes a command away. Raises DeclinedError."""
+    command = _written(event)
+    script = site.script()
+    place = script.locate(command.span)
+    if event.nested or place is None or script.link(place).span != command.span:
+        raise DeclinedError("the command stands within another one")
+    if place == script.last and place == Place(0, 0) and not script.document:
+        return left_behind.without_instruction(site)
+    edit = script.drop(place)
+    if edit is None:
+        raise DeclinedError("without the command, the RUN could end otherwise than it does")
+    return edit
+
+
+def _operands(command: shell.Command, event: Remove) -> list[tuple[shell.Word, str]]:
+    """Return the operands of an ``rm`` with the patterns they are. Raises DeclinedError when that is not one to one."""
+    index = next((index for index, word in enumerate(command.words) if word.raw.rpartition("/")[2] == "rm"), None)
+    words = [] if index is None else [word for word in command.words[index + 1 :] if not word.raw.startswith("-")]
+    if not words or len(words) != len(event.patterns):
+        raise DeclinedError("the command is put together at run time")
+    return list(zip(words, event.patterns, strict=True))
+
+
+def _without(site: Site, event: Remove, dropped: list[shell.Word]) -> list[Edit]:
+    """Return the edits that take operands from an ``rm``, or all of it when none is left."""
+    command = _written(event)
+    if len(dropped) == len(event.patterns):
+        return [_drop(site, event)]
+    edits = []
+    for word in dropped:
+        before = command.words[command.words.index(word) - 1]
+        edits.append(Edit(Span(before.span.end, word.span.end), ""))
+    return edits
+
+
+# -- cleanup-fails -----------------------------------------------------------------------------------------------------
+
+
+def cleanup_fails(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Write the command that does what was meant, or drop one that has nothing to do. Raises DeclinedError."""
+    del prefer, unsafe
+    site = Site(ledger, _layer(ledger, finding))
+    event, hazard = next(
+        (
+            (event, hazard)
+            for event in site.layer.events
+            if isinstance(event, Clean) and event.span == finding.span and event.recipe.id == finding.manager
+            for hazard in event.hazards
+            if hazard.what == finding.message
+        ),
+        (None, None),
+    )
+    if event is None or hazard is None:
+        raise DeclinedError("the command is not in this RUN")
+    if hazard.instead:
+        return _replace(site, event, hazard)
+    if hazard.when_prevented:
+        return Fix(True, "drop the command: there is nothing to clean", (_drop(site, event),))
+    raise DeclinedError(f"the recipe of {finding.manager} knows no command that does it")
+
+
+def _replace(site: Site, event: Clean, hazard: Hazard) -> Fix:
+    recipe = event.recipe
+    command = _written(event)
+    if site.is_array:
+        raise DeclinedError("the RUN is in exec form (a JSON array)")
+    cleaning = remedies.read_cleaning(hazard.instead, recipe)
+    start = _program_index(command, recipe)
+    words = command.words[start:]
+    if any(word.literal is None for word in words) or any(
+        words[0].span.start < redirect.span.start < words[-1].span.end for redirect in command.redirects
+    ):
+        raise DeclinedError("the command is put together at run time")
+    first = cleaning.commands[0]
+    text = hazard.instead
+    called = words[0].raw.rpartition("/")[2]
+    if len(cleaning.commands) == 1 and any({called, first[0]} <= set(program.names) for program in recipe.programs):
+        text = " ".join((words[0].raw, *first[1:]))
+    in_string = event.nested or site.layer.instruction.exec_form is not None
+    if in_string and not re.fullmatch(r"[\w /.*~-]+", text):
+        raise DeclinedError("the command stands in a text of its own")
+    plan = Plan(f"write {text} instead", [Edit(Span(words[0].span.start, words[-1].span.end), text)], cleaning.why)
+    remedy = next((remedy for remedy in recipe.remedies if remedy.run == hazard.instead), None)
+    if remedy is not None:
+        gone = [
+            outcome
+            for outcome in shipped(site.ledger)
+            if outcome.layer is site.layer
+            and outcome.fill.recipe.id == recipe.id
+            and outcome.fill.cache.id in remedy.caches
+        ]
+        left_behind.provide(site, plan, gone, remedy)
+    return _done(plan)
+
+
+def _program_index(command: shell.Command, recipe: Recipe) -> int:
+    """Return the index of the word that calls the manager: its own program, or the Python that runs its module."""
+    for index, word in enumerate(command.words):
+        name = (word.literal or "").rpartition("/")[2]
+        if index > 1 and command.words[index - 1].raw == "-m":
+            return index - 2
+        if any(matches(name, pattern) for program in recipe.programs for pattern in program.names):
+            return index
+    raise DeclinedError("the command is put together at run time")
+
+
+# -- mounts ------------------------------------------------------------------------------------------------------------
+
+
+def _mounted(path: str, mounts: Iterable[Mount]) -> bool:
+    return any(mount.kind == "cache" and below(path.removesuffix("/*"), mount.target) for mount in mounts)
+
+
+def mount_emptied(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Drop what empties the mount. Raises DeclinedError."""
+    del prefer, unsafe
+    site = Site(ledger, _layer(ledger, finding))
+    mounts = site.layer.mounts
+    event = next(
+        (event for event in site.layer.events if isinstance(event, (Clean, Remove)) and event.span == finding.span),
+        None,
+    )
+    if isinstance(event, Clean):
+        others = [path for paths in event.paths.values() for path in paths if not _mounted(path, mounts)]
+        if others:
+            raise DeclinedError(f"it also empties {others[0]}, which is in no mount")
+        return Fix(True, "drop the command", (_drop(site, event),))
+    if not isinstance(event, Remove):
+        raise DeclinedError("the command is not in this RUN")
+    words = _operands(_written(event), event)
+    inside = [word for word, pattern in words if _mounted(pattern, mounts)]
+    if not inside:
+        raise DeclinedError("it removes more than what is in the mount")
+    title = "drop the command" if len(inside) == len(words) else f"drop {' '.join(word.raw for word in inside)}"
+    return Fix(True, title, tuple(sorted(_without(site, event, inside))))
+
+
+def mount_defeated(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Drop the option that forbids the cache, or the file that empties it. Raises DeclinedError."""
+    del prefer, unsafe
+    site = Site(ledger, _layer(ledger, finding))
+    fills = [
+        event
+        for event in site.layer.events
+        if isinstance(event, Fill) and event.recipe.id == finding.manager and event.prevented not in ("", "?")
+    ]
+    first = next((fill for fill in fills if fill.span == finding.span), None)
+    if first is None:
+        raise DeclinedError("the command is not in this RUN")
+    if first.prevented.startswith("-"):
+        return Fix(
+            True,
+            f"drop {first.prevented}",
+            tuple(sorted({_without_option(site, fill) for fill in fills if fill.prevented.startswith("-")})),
+        )
+    if first.prevented == first.cache.kept_out_by_file:
+        return _without_file(site, first)
+    name = first.prevented.partition("=")[0]
+    command = first.command
+    if command is not None:
+        for assignment in command.assignments:
+            if assignment.name == name and command.words:
+                spans = [item.span for item in command.assignments] + [word.span for word in command.words]
+                following = min(span.start for span in spans if span.start > assignment.span.start)
+                return Fix(True, f"drop {first.prevented}", (Edit(Span(assignment.span.start, following), ""),))
+    raise DeclinedError(f"{first.prevented} holds for other lines too")
+
+
+def _without_option(site: Site, fill: Fill) -> Edit:
+    if site.is_array:
+        raise DeclinedError("the RUN is in exec form (a JSON array)")
+    command = _written(fill)
+    for index, word in enumerate(command.words):
+        if index and word.literal == fill.prevented:
+            return Edit(Span(command.words[index - 1].span.end, word.span.end), "")
+    raise DeclinedError(f"{fill.prevented} is put together from parts")
+
+
+def _without_file(site: Site, fill: Fill) -> Fix:
+    """Remove the file of the base that empties the cache after each use."""
+    file = fill.cache.kept_out_by_file
+    caches = {cache.id: cache for cache in fill.recipe.caches if cache.kept_out_by_file == file}
+    layers = [site.layer, *(layer for layers in needs.followers(site.ledger, site.layer) for layer in layers)]
+    for layer in layers:
+        for event in layer.events:
+            if (
+                isinstance(event, Fill)
+                and event.recipe.id == fill.recipe.id
+                and event.cache.id in caches
+                and layer.mount(event.paths) is None
+            ):
+                line = site.ledger.source.position(event.span.start)[0]
+                raise DeclinedError(f"line {line} needs {file}: it has no mount on {', '.join(event.paths)}")
+    if site.is_root() is False:
+        raise DeclinedError(f"only root can remove {file}, and the user of this RUN is {site.layer.user}")
+    first = min(
+        site.place(event)
+        for event in site.layer.events
+        if isinstance(event, Fill) and event.recipe.id == fill.recipe.id
+    )
+    edit = site.script().lead(first, f"rm -f {file}")
+    if edit is None:
+        raise DeclinedError("no command can be put before the first that fills it")
+    return Fix(True, f"remove {file} first", (edit,))
+
+
+# -- over-cleaned ------------------------------------------------------------------------------------------------------
+
+
+def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Take from an ``rm`` what must stay. Raises DeclinedError."""
+    del prefer, unsafe
+    site = Site(ledger, _layer(ledger, finding))
+    event = next(
+        (event for event in site.layer.events if isinstance(event, Remove) and event.span == finding.span), None
+    )
+    keep = next(
+        (
+            keep
+            for other in site.ledger.stages
+            for layer in other.layers
+            for item in layer.events
+            if not isinstance(item, (Remove, Taken)) and item.recipe.id == finding.manager
+            for keep in item.recipe.keep
+            if finding.paths == (keep.path,)
+        ),
+        None,
+    )
+    if event is None:
+        raise DeclinedError("the command is not in this RUN")
+    if keep is None:
+        raise DeclinedError("what else in that folder may go is for the author to tell")
+    if any(f"/{ANYWHERE}/" in pattern for pattern in event.patterns):
+        raise DeclinedError("which folders find must leave out is for the author to write")
+    words = _operands(_written(event), event)
+    hit = [(word, pattern) for word, pattern in words if removes(pattern, keep, recursive=event.recursive)]
+    if keep.folder and all(pattern.rstrip("/") == keep.path for _, pattern in hit):
+        edits = []
+        for word, _ in hit:
+            if not re.fullmatch(r"[\w./~-]+", word.raw):
+                raise DeclinedError("the path is put together from parts")
+            edits.append(Edit(Span(word.span.end, word.span.end), "*" if word.raw.endswith("/") else "/*"))
+        return Fix(True, f"empty {keep.path} and leave the folder", tuple(sorted(edits)))
+    dropped = [word for word, _ in hit]
+    title = f"do not remove {' '.join(word.raw for word in dropped)}"
+    return Fix(True, title, tuple(sorted(_without(site, event, dropped))))
+
+
+# -- split-installs ----------------------------------------------------------------------------------------------------
+
+# What one command leaves behind in the shell for those after it.
+_LASTING = frozenset(
+    (".", "alias", "cd", "declare", "eval", "exec", "exit", "export", "hash", "local", "popd", "pushd", "read")
+) | frozenset(
+    ("readonly", "return", "set", "shopt", "source", "trap", "typeset", "ulimit", "umask", "unalias", "unset")
+)
+
+
+def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Join a RUN to the one above. Raises DeclinedError."""
+    del prefer, unsafe
+    below_it = Site(ledger, _layer(ledger, finding))
+    stage = ledger.stages[below_it.layer.stage]
+    position = next(index for index, layer in enumerate(stage.layers) if layer is below_it.layer)
+    above = Site(ledger, stage.layers[position - 1])
+    first, second = above.layer.instruction, below_it.layer.instruction
+    if [flag.text for flag in first.flags] != [flag.text for flag in second.flags]:
+        raise DeclinedError("the two RUNs have different flags")
+    if first.heredocs or second.heredocs:
+        raise DeclinedError("a here-document is in one of the two RUNs")
+    for site in (above, below_it):
+        script = site.script()
+        links = script.statements[0].links
+        if (
+            len(script.statements) > 1
+            or script.statements[0].terminator
+            or any(item.operator == "||" for item in links)
+        ):
+            raise DeclinedError("one of the two RUNs is more than commands joined by &&")
+        for link in links:
+            if not isinstance(link.node, shell.Command) or not link.node.words:
+                raise DeclinedError("one of the two RUNs is more than plain commands")
+            if link.node.words[0].literal is None or link.node.words[0].literal in _LASTING:
+                raise DeclinedError(f"{link.node.words[0].raw} would change what comes after it")
+    text = ledger.dockerfile.text
+    start = _end_without_cleanups(above, below_it)
+    end = _start_without_update(above, below_it, start)
+    between = text[first.span.end : second.span.start]
+    lines = between.split("\n")[1:-1] if "\n" in between else []
+    if text[above.script().statements[-1].links[-1].span.end : first.span.end].strip() or any(
+        line.strip() and not line.lstrip().startswith("#") for line in lines
+    ):
+        raise DeclinedError("something stands between the two RUNs")
+    comments = [line.removesuffix("\r") for line in lines if line.strip()]
+    style = above.script().style() or above.style() or below_it.script().style()
+    joint = above.script().joint(style, comments)
+    return Fix(
+        False,
+        f"join it to the RUN on line {first.line}",
+        (Edit(Span(start, end), joint), *_broken(above, style, 0, start), *_broken(below_it, style, end, len(text))),
+        "two layers become one, which is built anew when either changes",
+    )
+
+
+def _broken(site: Site, style: str, start: int, end: int) -> list[Edit]:
+    """Return the edits that give each command of a RUN on one line a line of its own, between two offsets."""
+    links = site.script().statements[0].links
+    gaps = [Span(one.span.end, other.span.start) for one, other in itertools.pairwise(links)]
+    texts = [site.text[gap.start : gap.end] for gap in gaps]
+    if any("\n" in text or text.strip(" ") != "&&" for text in texts):
+        return []
+    joint = site.script().joint(style, ())
+    return [Edit(gap, joint) for gap in gaps if start <= gap.start and gap.end <= end]
+
+
+def _end_without_cleanups(above: Site, below_it: Site) -> int:
+    """Return where the RUN above ends without the clean-ups at its end that are at the end of the one below too."""
+    links = above.script().statements[-1].links
+    end = len(links)
+    others = {below_it.text[link.span.start : link.span.end] for link in _cleanups_at_end(below_it)}
+    for link in reversed(_cleanups_at_end(above)):
+        if above.text[link.span.start : link.span.end] not in others:
+            break
+        end -= 1
+    return links[end - 1].span.end
+
+
+def _start_without_update(above: Site, below_it: Site, end: int) -> int:
+    """Return where the RUN below starts without an update that the one above, cut at ``end``, has done for it."""
+    links = below_it.script().statements[0].links
+    updates = {
+        event.span: text
+        for site in (above, below_it)
+        for event in site.layer.events
+        if isinstance(event, Fill) and (text := left_behind.refilling(event, site.text))
+    }
+    first = updates.get(links[0].span)
+    spans = [link.span for link in above.script().statements[0].links]
+    done = [span for span in spans if span in updates and updates[span] == first and span.end <= end]
+    if first is None or not done or len(links) == 1:
+        return links[0].span.start
+    between = above.text[done[-1].end : end]
+    cleans = any(isinstance(event, (Clean, Remove)) and event.span.end <= end for event in above.layer.events)
+    return links[0 if cleans or left_behind.may_change_sources(between) else 1].span.start
+
+
+def _cleanups_at_end(site: Site) -> list[Link]:
+    """Return the last links of a RUN that do nothing but clean up; never its first."""
+    links = site.script().statements[-1].links
+    cleanups = {event.span for event in site.layer.events if isinstance(event, (Clean, Remove))}
+    start = len(links)
+    while start > 1 and links[start - 1].span in cleanups:
+        start -= 1
+    return list(links[start:])
+
+
+# -- not-lean ----------------------------------------------------------------------------------------------------------
+
+
+def not_lean(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
+    """Add the option that has the manager install less. Raises DeclinedError."""
+    del prefer, unsafe
+    site = Site(ledger, _layer(ledger, finding))
+    option = next((advice.text for advice in finding.remedies if advice.text.startswith("-")), "")
+    fill = next(
+        (
+            event
+            for event in site.layer.events
+            if isinstance(event, Fill) and event.span == finding.span and event.recipe.id == finding.manager
+        ),
+        None,
+    )
+    if fill is None or not re.fullmatch(r"--?[A-Za-z][\w.:-]*(?:=[\w.:/,+-]+)?", option):
+        raise DeclinedError("this is for the author to decide")
+    edit = remedies.insert_option(site, fill, option)
+    edits = tuple(remedies.keep_columns(site, [edit]))
+    return Fix(False, f"add {option}", edits, "something may need what is then not installed")
+
+
+FIXERS: Mapping[str, Callable[[Ledger, Finding, str, bool], Fix]] = {
+    "cleanup-fails": cleanup_fails,
+    "mount-emptied": mount_emptied,
+    "mount-defeated": mount_defeated,
+    "over-cleaned": over_cleaned,
+    "split-installs": split_installs,
+    "not-lean": not_lean,
+}

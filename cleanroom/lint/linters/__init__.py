@@ -1,0 +1,1 @@
+"""What other linters report, beside what cleanroom knows."""

@@ -1,0 +1,148 @@
+"""``over-cleaned``: a clean-up, or a cache mount, takes away what must stay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cleanroom.engine.events import Fill, Made, Other, Remove, Taken
+from cleanroom.engine.ledger import Layer, Ledger, StageLedger
+from cleanroom.lint.findings import Finding
+from cleanroom.lint.rules import Rule, finding
+from cleanroom.recipes.model import Keep, Recipe
+from cleanroom.syntax.paths import UNKNOWN, below, covers
+from cleanroom.syntax.text import Span
+
+
+def find(ledger: Ledger) -> Iterator[Finding]:
+    """Yield a finding for each removal of something a manager that the file uses must keep."""
+    used: dict[str, Recipe] = {}
+    for stage in ledger.stages:
+        for layer in stage.layers:
+            for event in layer.events:
+                if isinstance(event, (Fill, Other)):
+                    used[event.recipe.id] = event.recipe
+    for stage in ledger.stages:
+        for position, layer in enumerate(stage.layers):
+            for event in layer.events:
+                if not isinstance(event, Remove):
+                    continue
+                told: set[str] = set()  # two managers may keep the same, or one a folder of this name in two places
+                for recipe in used.values():
+                    for keep in recipe.keep:
+                        what = keep.path.rpartition("/")[2] if keep.by_name else keep.path
+                        if (
+                            what not in told
+                            and any(removes(pattern, keep, recursive=event.recursive) for pattern in event.patterns)
+                            and _needed(keep, recipe, event, stage.layers[position:])
+                        ):
+                            told.add(what)
+                            yield finding(
+                                ledger,
+                                layer,
+                                "over-cleaned",
+                                "error",
+                                recipe,
+                                None,
+                                event.span,
+                                f"this removes {keep.path}, which {recipe.name} needs: {keep.why}",
+                                paths=(keep.path,),
+                            )
+        if stage.ships:
+            yield from _payload(ledger, stage)
+
+
+def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
+    """Yield a finding for each removal, and each mount, of a folder that holds more than caches."""
+    made: list[Made] = [
+        event
+        for below in ledger.chain(stage.stage.index)[:-1]
+        for layer in below.layers
+        for event in layer.events
+        if isinstance(event, Made) and layer.mount(event.paths) is None
+    ]
+    for layer in stage.layers:
+        for event in layer.events:
+            if isinstance(event, Made):
+                if layer.mount(event.paths) is None:
+                    made.append(event)
+                else:
+                    text = f"the mount takes {event.payload.what} out of the image"
+                    yield _finding(ledger, layer, event, event.span, text)
+            elif isinstance(event, Taken):
+                made = [item for item in made if not _takes(event, item)]
+            elif isinstance(event, Remove):
+                for installed in [item for item in made if _removes_payload(event, item)]:
+                    made.remove(installed)
+                    if not _means_it(event, installed):
+                        text = f"this removes {installed.payload.what} in {', '.join(installed.paths)}"
+                        yield _finding(ledger, layer, installed, event.span, text)
+
+
+def _finding(ledger: Ledger, layer: Layer, made: Made, span: Span, text: str) -> Finding:
+    return finding(ledger, layer, "over-cleaned", "error", made.recipe, None, span, text, paths=made.paths)
+
+
+def _removes_payload(event: Remove, made: Made) -> bool:
+    if not event.recursive or not made.paths or any(not holds for _, holds in event.guards):
+        return False  # it removes files only, or runs only where something else did not
+    return all(any(covers(pattern, path) is True for pattern in event.patterns) for path in made.paths)
+
+
+def _takes(event: Taken, made: Made) -> bool:
+    """Tell whether what was installed, or some of it, is now elsewhere too: what stays behind may go."""
+    return any(below(pattern, path) or covers(pattern, path) for pattern in event.patterns for path in made.paths)
+
+
+def _means_it(event: Remove, made: Made) -> bool:
+    """Tell whether a removal names the folder itself, or what is in it, and none above it."""
+    depths = {len(path.strip("/").split("/")) for path in made.paths}
+    return all(
+        len(pattern.strip("/").removesuffix("/*").split("/")) >= min(depths)
+        for pattern in event.patterns
+        if any(covers(pattern, path) is True for path in made.paths)
+    )
+
+
+def removes(pattern: str, keep: Keep, *, recursive: bool) -> bool:
+    """Tell whether removing ``pattern`` takes away what must be kept."""
+    if UNKNOWN in pattern or not pattern.strip("/"):
+        return False
+    parts = [part for part in pattern.split("/") if part]
+    if keep.folder and len(parts) > len(keep.path.strip("/").split("/")):
+        return False
+    if keep.by_name:
+        name, kept = (path.removesuffix("/*").rpartition("/")[2] for path in (pattern, keep.path))
+        if not name.strip("*") or not covers(f"/{name}", f"/{kept}"):
+            return False
+    return covers(pattern, keep.path) is True and (recursive or pattern == keep.path)
+
+
+def _needed(keep: Keep, recipe: Recipe, removal: Remove, layers: list[Layer]) -> bool:
+    if not keep.needed_by:
+        return True
+    return any(
+        isinstance(event, (Fill, Other))
+        and event.recipe.id == recipe.id
+        and event.verb in keep.needed_by
+        and (index > 0 or event.order > removal.order)
+        for index, layer in enumerate(layers)
+        for event in layer.events
+    )
+
+
+RULE = Rule(
+    "over-cleaned",
+    "the clean-up removes what must stay: a package database, a folder the manager needs, what was installed",
+    "error",
+    """Some of what a manager keeps is its memory of what is installed. Without it, it cannot work on. And some managers
+install into a folder called cache: poetry makes its environments in ~/.cache/pypoetry, corepack keeps yarn and pnpm in
+~/.cache/node. Where such a folder is removed or a cache is mounted over it, what was installed is gone.
+
+Bad:
+    RUN apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/* /var/lib/dpkg
+
+Good:
+    RUN apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*
+""",
+    find,
+)

@@ -1,0 +1,1 @@
+"""What to check and how: files, settings, workers, writing."""

@@ -1,0 +1,105 @@
+"""Answers one question: which command keeps a manager's caches out, on this image, for this user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from cleanroom.recipes.facts import applies, by_sudo, home_of, remedy_text
+from cleanroom.recipes.library import Library
+from cleanroom.recipes.model import Recipe, Remedy
+from cleanroom.records import dataclass
+
+_FIRST_UID = "1000"  # of the first user who is added, on Debian, Alpine, Fedora and what is built on them
+
+
+class NoRemedy(ValueError):  # noqa: N818 - public name
+    """The recipe knows no such way; the message says which there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One remedy as a line of text."""
+
+    manager: str
+    kind: str
+    caches: tuple[str, ...]
+    text: str
+    base: str
+    leaves: str
+    note: str
+    before: str  # a command that it needs before the first install
+    environment: Mapping[str, str]  # what it needs set by ENV
+    remedy: Remedy  # that it is
+
+    def remarks(self) -> list[str]:
+        """Return what to know about it, a line each: what it needs, and what it does not do."""
+        needs = [f"ENV {name}={value}" for name, value in self.environment.items()]
+        lines = [f"needs before it: {need}" for need in [*needs, *([self.before] if self.before else [])]]
+        return [*lines, f"note: {self.note}"] if self.note else lines
+
+
+def query(
+    recipe: Recipe, library: Library, *, prefer: str = "clean", cache: str = "", base: str = "", user: str = ""
+) -> Answer:
+    """Return the first remedy of the kind ``prefer`` that holds on the image ``base`` (else the official one).
+
+    It covers ``cache``, or as many caches as the image keeps. Raises NoRemedy.
+    """
+    from cleanroom.suggest import did_you_mean
+
+    known = [item.id for item in recipe.caches]
+    if cache and cache not in known:
+        raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
+    image = base or recipe.official_image
+    place = library.base(image)
+    name = (user or place.user or "root").partition(":")[0]
+    name = next((known for known, uid in place.uids.items() if uid == name), name)
+    is_root = name in ("root", "0")
+    wanted = {
+        item.id
+        for item in recipe.caches
+        if not item.minor
+        and (item.id == cache or not cache)
+        and (cache or item.kept_out_by_file not in place.files or not item.kept_out_by_file)
+    }
+    wanted = wanted or set(known)  # all it has are small, or kept out by the image
+    candidates = [
+        remedy
+        for remedy in recipe.remedies
+        if remedy.kind == prefer
+        and wanted & set(remedy.caches)
+        and applies(remedy.versions, remedy.bases, place, recipe.id)
+    ]
+    if not candidates:
+        kinds = sorted({remedy.kind for remedy in recipe.remedies})
+        reason = f": {recipe.without[prefer]}" if prefer in recipe.without else ""
+        raise NoRemedy(
+            f"{recipe.id} has no way to {prefer}{reason}; ask for another with --prefer (there are: {', '.join(kinds)})"
+        )
+    # What only root can do is for another user when there is nothing else: by sudo, as the install was.
+    candidates = [remedy for remedy in candidates if is_root or not remedy.root_only] or candidates
+    best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
+    is_by_sudo = best.root_only and not is_root
+    home = home_of(name, place)
+    notes = [best.note] if best.note else []
+    uid = ""
+    if best.kind == "mount" and not (is_root or is_by_sudo):
+        if home == "~" and any(target.startswith("~") for target in best.targets):
+            raise NoRemedy(f"where the home of user {name} is on {image} is not known; name the user in words")
+        uid = place.uids.get(name) or (name if name.isdigit() else "")
+        if not uid:
+            uid = _FIRST_UID
+            notes.append(f"uid={uid} is that of the first user who is added: ask `id -u {name}` whether it is {name}'s")
+    text = remedy_text(best, home, uid)
+    return Answer(
+        recipe.id,
+        best.kind,
+        best.caches,
+        by_sudo(text) if is_by_sudo and best.run else text,
+        image,
+        best.leaves,
+        "; ".join(notes),
+        best.before,
+        {key: home + value[1:] if value.startswith("~/") else value for key, value in best.environment.items()},
+        best,
+    )

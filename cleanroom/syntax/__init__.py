@@ -1,0 +1,1 @@
+"""Text, Dockerfiles, shell scripts, paths: what is written, without what it means."""

@@ -1,0 +1,69 @@
+"""Readers: kinds of files that hold build steps. Each gives instructions with their places in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
+from cleanroom.records import dataclass, replace
+from cleanroom.syntax import dockerfile
+from cleanroom.syntax.dockerfile import Dockerfile, DockerfileError
+from cleanroom.syntax.globs import matches
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """A kind of file. ``parse`` raises DockerfileError for text that it cannot read.
+
+    What is no Dockerfile is given as one: a script is a ``RUN`` with a here-document, whose spans are those of the
+    file. Fixes then go into the file as they would into a here-document.
+    """
+
+    name: str
+    summary: str
+    patterns: tuple[str, ...]  # globs over the name of a file
+    parse: Callable[[str], Dockerfile]
+    ignored: tuple[str, ...] = ()  # globs over names that the patterns match and that are something else
+    recognises: Callable[[str], bool] | None = None  # asked of the text of a file that is found in a folder
+
+
+DOCKERFILE = Reader(
+    "dockerfile",
+    "Dockerfiles and Containerfiles, as BuildKit reads them",
+    # Capital: dockerfile.py is someone's module. Dockerfile.dockerignore is the ignore file of that Dockerfile.
+    (
+        *("Dockerfile", "dockerfile", "Containerfile", "containerfile", "Dockerfile.*", "Containerfile.*"),
+        *("*.[dD][oO][cC][kK][eE][rR][fF][iI][lL][eE]", "*.[cC][oO][nN][tT][aA][iI][nN][eE][rR][fF][iI][lL][eE]"),
+    ),
+    dockerfile.parse,
+    ("*.dockerignore",),
+)
+
+
+def _guarded(plugin: Plugin, reader: Reader) -> Reader:
+    """Return a reader of a plugin that says so where it fails."""
+
+    def parse(text: str) -> Dockerfile:
+        try:
+            found = reader.parse(text)
+            if not isinstance(found, Dockerfile):
+                raise TypeError(f"it returns {type(found).__name__}, not Dockerfile")
+        except DockerfileError:
+            raise
+        except FAULTS:
+            blame_error(plugin, f"the reader {reader.name} raises")
+            raise DockerfileError(f"the reader {reader.name} of {plugin.title} failed", 1, 1) from None
+        return found
+
+    return replace(reader, parse=parse)
+
+
+READERS: Registry[Reader] = Registry("cleanroom_readers", Reader, guard=_guarded)
+
+
+def for_file(name: str) -> Reader | None:
+    """Return the reader of files of this base name, None where no one reads such files."""
+    for reader in READERS.values():
+        if any(matches(name, glob) for glob in reader.patterns):
+            return None if any(matches(name, glob) for glob in reader.ignored) else reader
+    return None

@@ -1,0 +1,82 @@
+"""Read a shell script into a tree of commands, each with its span in the file.
+
+Built on tree-sitter-bash (see ``tree`` for what that takes). What cannot be read raises ShellError: this package never
+guesses. The grammar is that of the POSIX shell with bash's extensions
+(https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html).
+"""
+
+from __future__ import annotations
+
+from cleanroom.syntax.shell.grammar import MAX_LENGTH, UnreadableError
+from cleanroom.syntax.shell.nodes import (
+    AndOr,
+    Assignment,
+    Case,
+    Command,
+    For,
+    Function,
+    Group,
+    If,
+    Item,
+    Literal,
+    Node,
+    Parameter,
+    Part,
+    Pipeline,
+    Redirect,
+    Sequence,
+    ShellError,
+    Substitution,
+    Test,
+    While,
+    Word,
+    commands,
+)
+from cleanroom.syntax.shell.quotes import unquoted
+from cleanroom.syntax.shell.reader import Reader
+from cleanroom.syntax.text import MappedText
+
+__all__ = [
+    "AndOr",
+    "Assignment",
+    "Case",
+    "Command",
+    "For",
+    "Function",
+    "Group",
+    "If",
+    "Item",
+    "Literal",
+    "Node",
+    "Parameter",
+    "Part",
+    "Pipeline",
+    "Redirect",
+    "Sequence",
+    "ShellError",
+    "Substitution",
+    "Test",
+    "While",
+    "Word",
+    "commands",
+    "parse",
+    "unquoted",
+]
+
+
+def parse(script: MappedText) -> Sequence:
+    """Read a whole script. Raises ShellError for what the shell would refuse, and for what is too deep or too large."""
+    text = script.text
+    if len(text) > MAX_LENGTH:
+        raise ShellError(f"the script is longer than {MAX_LENGTH} characters", script.span(0, 0))
+    offsets: list[int] = []
+    for piece, offset in script.pieces():
+        offsets.extend(range(offset, offset + len(piece)))
+    try:
+        return Reader(text, None, offsets, script, 0).read()
+    except UnreadableError as error:
+        index = min(error.index, max(len(text) - 1, 0))
+        raise ShellError(error.message, script.span(index, index + 1 if text else index)) from None
+    except RecursionError:
+        # The stack of the caller was deep already.
+        raise ShellError("constructs are nested too deeply", script.span(0, 1)) from None
