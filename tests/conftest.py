@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.support import SHARED
+
 settings.register_profile("cleanroom", deadline=None)  # the machine may be busy
 settings.load_profile("cleanroom")
-
-SHARED = Path(__file__).parents[1].parent / "shared"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

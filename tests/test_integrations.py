@@ -19,8 +19,8 @@ from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings import text as text_feed
 from cleanroom.lint.findings import Checked
 from cleanroom.project.discover import is_dockerfile
+from tests.support import ROOT
 
-ROOT = Path(__file__).parent.parent
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
 HOOKS = {hook["id"]: hook for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
 HEADER, JOBS = yaml.safe_load_all((ROOT / "templates" / "cleanroom.yml").read_text())

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from importlinter.cli import lint_imports
-from test_startup import HEAVY
 
 from cleanroom.cli import main
+from tests.cli.test_startup import HEAVY
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[1]
 RECIPES = {
     path.relative_to(ROOT / "recipes").as_posix(): path.read_bytes()
     for path in (ROOT / "recipes").rglob("*")

@@ -1,0 +1,114 @@
+"""Fixes on real Dockerfiles, judged by others: BuildKit's own reader, bash and shfmt, and a second fix.
+
+A fixed tenth of the files; with CLEANROOM_CORPUS=all, all of them.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import os
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from cleanroom.lint.check import check
+from cleanroom.lint.findings import Finding
+from cleanroom.lint.fix import fix
+from tests.oracles.buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
+from tests.support import SHARED
+
+CORPUS = SHARED / "corpus" / "dockerfiles.tar.xz"
+STEP = 1 if os.environ.get("CLEANROOM_CORPUS") == "all" else 10
+
+pytestmark = [
+    pytest.mark.shared,
+    pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS.name} is not there"),
+]
+
+
+@functools.cache
+def corpus() -> tuple[tuple[str, str], ...]:
+    with tarfile.open(CORPUS) as archive:
+        members = sorted((member for member in archive if member.isfile()), key=lambda member: member.name)[::STEP]
+        return tuple((member.name, text) for member in members if (text := _text(archive, member)) is not None)
+
+
+def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str | None:
+    file = archive.extractfile(member)
+    assert file is not None
+    try:
+        return file.read().decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def unmeant(before: str, after: str, meant: set[int]) -> Iterator[str]:
+    """Yield what BuildKit reads differently outside the RUNs on the lines ``meant``; ENV may be added."""
+    old, new = instructions(before), instructions(after)
+    matcher = difflib.SequenceMatcher(None, [row for _, row in old], [row for _, row in new], autojunk=False)
+    for kind, a, b, c, d in matcher.get_opcodes():
+        if kind == "equal":
+            continue
+        yield from (f"line {line}: {row[0]}" for line, row in old[a:b] if not (is_run(row) and line in meant))
+        yield from (f"added: {row}" for _, row in new[c:d] if not is_run(row) and row[0] != "ENV")
+        if len([row for _, row in new[c:d] if is_run(row)]) > b - a:
+            yield "a RUN too many"
+
+
+def accepts(script: str) -> bool:
+    """Whether bash and shfmt can read a script."""
+    return bash_reads(script) and shfmt_reads(script)
+
+
+def kinds(findings: Iterator[Finding] | tuple[Finding, ...]) -> Counter[tuple[str, str, str, str]]:
+    return Counter(
+        ("left" if finding.rule in LEFT else finding.rule, finding.manager, finding.cache, finding.stage)
+        for finding in findings
+    )
+
+
+LEFT = ("left-behind", "cleaned-late", "cleaned-early")
+WAYS = [
+    {"prefer": prefer, "unsafe": unsafe} for unsafe in (False, True) for prefer in ("", "clean", "prevent", "mount")
+]
+
+
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: f"{way['prefer'] or 'first'}{'-unsafe' * way['unsafe']}")
+def test_every_fix_is_right(way: dict[str, Any]) -> None:
+    wrong: list[str] = []
+    changed = fixed = 0
+    for name, text in corpus():
+        result = fix(text, **way)
+        wrong += [f"{name}: {problem.line}: {problem.message}" for problem in result.problems]
+        if result.text == text:
+            continue
+        changed += 1
+        fixed += len(result.fixed)
+        meant = {finding.instruction_line for finding in result.fixed}
+        for finding in result.fixed:
+            assert finding.fix is not None
+            meant |= {int(line) for line in re.findall(r"on line (\d+)", finding.fix.title)}
+            assert way["unsafe"] or finding.fix.safe
+        lines = {instruction for instruction, _ in instructions(text)}
+        meant |= {max((line for line in lines if line <= other), default=0) for other in meant}
+        wrong += [f"{name}: {what}" for what in unmeant(text, result.text, meant)]
+        old, new = scripts(text), scripts(result.text)
+        if all(accepts(script) for script in old - new):
+            wrong += [f"{name}: a shell no longer reads {script!r}" for script in new - old if not accepts(script)]
+        if "\r" not in text and "\r" in result.text:
+            wrong.append(f"{name}: a carriage return")
+        left = kinds(check(result.text, fixes=False).findings)
+        more = left - (kinds(check(text, fixes=False).findings) - kinds(result.fixed))
+        if more:
+            wrong.append(f"{name}: more is left than should be: {more}")
+        again = fix(result.text, **way)
+        if again.text != result.text:
+            wrong.append(f"{name}: a second fix changes it again")
+    assert wrong == []
+    assert changed > 150 * 10 // STEP // 10
+    assert fixed >= changed
