@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import sys
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-TYPE_CHECKING = False  # type checkers take it for true; ``typing`` itself takes long to import
 if TYPE_CHECKING:
     from cleanroom.engine.events import Unresolved
     from cleanroom.lint.check import check

@@ -9,11 +9,11 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from cleanroom.plugins.manager import say_problems
 from cleanroom.project import exits
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 

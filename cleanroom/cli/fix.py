@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from msgspec import Struct
 
 from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
 from cleanroom.cli.check import find
@@ -19,14 +20,12 @@ from cleanroom.project.check import arguments, internal_error, remark
 from cleanroom.project.exits import FINDINGS, TROUBLE
 from cleanroom.project.settings import PREFERENCES, Settings
 from cleanroom.project.write import write_atomically
-from cleanroom.records import dataclass
 
 if TYPE_CHECKING:
     from cleanroom.project.check import Found
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     """One file to mend, and how. ``mode`` is ``write``, ``diff`` or ``check``."""
 
     path: str
@@ -40,8 +39,7 @@ class _Job:
     then_check: bool = False  # what cannot be read or is not fixed is said after this
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True):
     """What came of one file. ``text`` is the diff, or what standard input became."""
 
     text: str = ""
@@ -127,8 +125,7 @@ def mend(files: Iterable[Found], reader: str) -> bool:
     return not total.in_trouble
 
 
-@dataclass(slots=True)
-class _Total:
+class _Total(Struct):
     """What adds up over all files."""
 
     fixed: int = 0

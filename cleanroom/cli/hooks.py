@@ -6,10 +6,11 @@ import inspect
 from collections.abc import Iterator
 from textwrap import indent
 
+from msgspec import Struct
+
 from cleanroom import hookspecs
 from cleanroom.cli import registries
 from cleanroom.plugins.manager import HOOKS
-from cleanroom.records import dataclass
 
 _INTRODUCTION = """# Hooks
 
@@ -29,8 +30,7 @@ distribution and name. `cleanroom plugins new NAME` writes a plugin that adds a 
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(Struct, frozen=True):
     """A paragraph, or an example: ``kind`` is text, python or console."""
 
     kind: str

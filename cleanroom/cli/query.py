@@ -46,7 +46,7 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
     if form == "json":
         import json
 
-        from cleanroom.records import plain
+        from cleanroom.recipes.plain import plain
 
         data = plain(answer)
         assert isinstance(data, dict)

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec.structs import replace
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.scaffold import Draft, UnfitName, check_name
 from cleanroom.project.discover import describe
-from cleanroom.records import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,12 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 import cleanroom
 from cleanroom.recipes.format import canonical
 from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import RecipeError
 from cleanroom.recipes.validate import validate_recipe
-from cleanroom.records import dataclass
 
 
 class UnfitName(ValueError):  # noqa: N818 - public name
@@ -24,8 +25,7 @@ def check_name(name: str) -> None:
         raise UnfitName(f"{name!r} cannot be the name of a recipe; take lower-case letters, digits and single dashes")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(Struct, frozen=True):
     """What a recipe needs at least; an empty field stands for something harmless until it is known."""
 
     id: str

@@ -38,7 +38,7 @@ def command(manager: str, form: str) -> None:
     if form == "json":
         import json
 
-        from cleanroom.records import plain
+        from cleanroom.recipes.plain import plain
 
         click.echo(json.dumps(plain(recipe), indent=1))
         return

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from itertools import takewhile
 
+from msgspec import Struct
+
 from cleanroom.recipes.facts import applies
 from cleanroom.recipes.model import Base, Program, Recipe, Use
-from cleanroom.records import dataclass
 from cleanroom.syntax.paths import UNKNOWN, plain
-from cleanroom.syntax.regex import regex
 
-PYTHON = regex(r"(?:python|pypy)[\d.]*")
+PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 SHELLS = frozenset(("sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"))
 # Options of wrappers whose value is the next word.
 WRAPPERS: Mapping[str, tuple[str, ...]] = {
@@ -205,8 +205,7 @@ def shell_operand(words: list[str]) -> tuple[int | None, bool]:
     return (index, is_text) if index < len(words) else (None, is_text)
 
 
-@dataclass(slots=True)
-class Switch:
+class Switch(Struct):
     """What ``su`` is told: as whom, whether with nothing of the environment, and the commands where they are a text."""
 
     user: str = "root"
@@ -242,8 +241,7 @@ def read_switch(words: list[str]) -> Switch:
     return found
 
 
-@dataclass(slots=True, frozen=True)
-class NewUser:
+class NewUser(Struct, frozen=True):
     """What ``useradd`` or ``adduser`` is told; home and number are "" where it is not told them."""
 
     name: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
+
 from cleanroom.syntax import shell
-from cleanroom.syntax.regex import regex
 
 TESTS = frozenset(
     [
@@ -31,7 +32,7 @@ TESTS = frozenset(
         "expr",
     ]
 )
-_ASKS = regex(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
+_ASKS = re.compile(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
 
 
 def is_test(node: shell.Node) -> bool:

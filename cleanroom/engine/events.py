@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from cleanroom.recipes.model import Cache, Hazard, Lean, Payload, Recipe
-from cleanroom.records import dataclass
 from cleanroom.syntax import shell
 from cleanroom.syntax.text import Span
 
@@ -18,8 +19,7 @@ Guards = frozenset[tuple[str, bool]]
 NO_GUARDS: Guards = frozenset()
 
 
-@dataclass(slots=True)
-class Fill:
+class Fill(Struct):
     """A command that puts bytes into a cache; ``paths`` are the places where it may lie, usually one."""
 
     recipe: Recipe
@@ -36,8 +36,7 @@ class Fill:
     nested: bool = False  # in the text of ``sh -c`` or ``eval``, or in a file: not in the shell that runs the RUN
 
 
-@dataclass(slots=True)
-class Clean:
+class Clean(Struct):
     """A clean-up command of a manager. ``paths`` are those of the caches it empties, by cache id."""
 
     recipe: Recipe
@@ -50,8 +49,7 @@ class Clean:
     nested: bool = False
 
 
-@dataclass(slots=True)
-class Remove:
+class Remove(Struct):
     """``rm`` or ``find -delete``: what it removes, as patterns."""
 
     patterns: tuple[str, ...]
@@ -63,8 +61,7 @@ class Remove:
     nested: bool = False
 
 
-@dataclass(slots=True)
-class Other:
+class Other(Struct):
     """Another use of a manager, which may need what a clean-up removed."""
 
     recipe: Recipe
@@ -75,8 +72,7 @@ class Other:
     nested: bool = False
 
 
-@dataclass(slots=True)
-class Made:
+class Made(Struct):
     """A command that put what it installed into ``paths``, usually one, where one looks for caches."""
 
     recipe: Recipe
@@ -88,8 +84,7 @@ class Made:
     nested: bool = False
 
 
-@dataclass(slots=True)
-class Need:
+class Need(Struct):
     """A command that fails when a cache is empty: ``apt-get install`` without package lists."""
 
     recipe: Recipe
@@ -102,8 +97,7 @@ class Need:
     nested: bool = False
 
 
-@dataclass(slots=True)
-class Surplus:
+class Surplus(Struct):
     """A command that installs what nothing needs at run time, as the ``lean`` option says."""
 
     recipe: Recipe
@@ -116,8 +110,7 @@ class Surplus:
     nested: bool = False
 
 
-@dataclass(slots=True)
-class Taken:
+class Taken(Struct):
     """``cp``, ``mv`` or ``install``: what it takes elsewhere, as patterns."""
 
     patterns: tuple[str, ...]
@@ -130,8 +123,7 @@ class Taken:
 Event = Fill | Clean | Remove | Other | Made | Need | Surplus | Taken
 
 
-@dataclass(frozen=True, slots=True)
-class Unresolved:
+class Unresolved(Struct, frozen=True):
     """Something that could not be known: no finding follows from it."""
 
     line: int

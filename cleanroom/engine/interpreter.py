@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from msgspec import Struct
+
 from cleanroom.engine.argv import (
     PYTHON,
     SHELLS,
@@ -25,10 +27,8 @@ from cleanroom.engine.removals import by_find, by_rm, few
 from cleanroom.engine.state import State, configure, tell_versions
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Program, Recipe
-from cleanroom.records import dataclass
 from cleanroom.syntax import shell
 from cleanroom.syntax.paths import UNKNOWN, absolute, below, escape, plain
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.text import MappedText, Span
 
 MAX_STEPS = 5_000  # commands and constructs of one Dockerfile, as often as they run
@@ -36,11 +36,10 @@ _WORDS = 50  # of one command count as another
 MAX_EVENTS = 500  # of one RUN
 MAX_DEPTH = 20  # of functions, scripts and sh -c in each other
 _TOO_DEEP = f"scripts and functions that call each other more than {MAX_DEPTH} deep are not followed further"
-_HOLDS_OPTIONS = regex(r"(?i)(?:^|_)(?:opt|option|arg|argument|flag|param)s?(?:_|$)")
+_HOLDS_OPTIONS = re.compile(r"(?i)(?:^|_)(?:opt|option|arg|argument|flag|param)s?(?:_|$)")
 
 
-@dataclass(slots=True)
-class _Process:
+class _Process(Struct):
     """What a process has for itself."""
 
     variables: dict[str, str | None]

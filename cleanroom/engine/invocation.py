@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from msgspec import Struct
+
 from cleanroom.engine.argv import has_option, matches
 from cleanroom.engine.events import Clean, Event, Fill, Guards, Made, Need, Other, Surplus
 from cleanroom.engine.state import State
 from cleanroom.recipes.facts import cache_paths
 from cleanroom.recipes.model import Cache, Lean, Payload, Prevention, Program, Recipe, Use
-from cleanroom.records import dataclass
 from cleanroom.syntax.paths import UNKNOWN, absolute
 from cleanroom.syntax.text import Span
 
 
-@dataclass(slots=True, frozen=True)
-class Invocation:
+class Invocation(Struct, frozen=True):
     """A command line of a manager, and what it runs with."""
 
     recipe: Recipe

@@ -9,32 +9,30 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
+from msgspec import Struct, field
+
 from cleanroom.engine.argv import SHELLS, shell_operand
 from cleanroom.engine.events import Clean, Event, Fill, Guards, Remove, Unresolved
 from cleanroom.engine.interpreter import Walker
 from cleanroom.engine.state import State, configure, tell_versions
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
-from cleanroom.records import dataclass, field
 from cleanroom.syntax import dockerfile as reader
 from cleanroom.syntax.dockerfile import Dockerfile, Instruction, Stage
 from cleanroom.syntax.paths import UNKNOWN, absolute, below, braces, covers, escape, plain
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.text import MappedText, Source, Span
 
 MAX_COPIES = 2_000  # sources of all COPY and ADD of one Dockerfile: each may be a script, or tell of a manager
 
 
-@dataclass(frozen=True, slots=True)
-class Mount:
+class Mount(Struct, frozen=True):
     """A ``RUN --mount``; ``target`` is absolute."""
 
     kind: str  # cache, tmpfs, bind …
     target: str
 
 
-@dataclass(slots=True)
-class Layer:
+class Layer(Struct):
     """What one RUN does."""
 
     instruction: Instruction
@@ -56,8 +54,7 @@ class Layer:
         return None
 
 
-@dataclass(slots=True)
-class Outcome:
+class Outcome(Struct):
     """What became of a fill.
 
     ``state`` is ``prevented``, ``mounted``, ``clean``, ``unknown``, ``left``, ``used`` where the command that starts a
@@ -75,8 +72,7 @@ class Outcome:
     copied_by: Instruction | None = None  # the COPY --from that ships it
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(Struct, frozen=True):
     """A ``COPY --from`` another stage; ``paths`` are globs there, ``target`` is the place here."""
 
     stage: int
@@ -85,8 +81,7 @@ class Copy:
     instruction: Instruction
 
 
-@dataclass(slots=True)
-class StageLedger:
+class StageLedger(Struct):
     """One stage: its layers, whose stage it continues, and whether it ships."""
 
     stage: Stage
@@ -103,8 +98,7 @@ class StageLedger:
         return self.stage.name or str(self.stage.index)
 
 
-@dataclass(slots=True)
-class Ledger:
+class Ledger(Struct):
     """All stages, what became of every fill, and what could not be resolved."""
 
     dockerfile: Dockerfile
@@ -470,7 +464,7 @@ def runs_whenever(events: Iterable[Guards], fill: Guards) -> bool:
     return any(guards <= fill for guards in known)
 
 
-_HOME = regex(r"/home/[^/]+")
+_HOME = re.compile(r"/home/[^/]+")
 
 
 def empties(event: Event, fill: Fill) -> bool | None:

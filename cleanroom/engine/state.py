@@ -6,18 +6,19 @@ import re
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from cleanroom.engine.argv import NewUser
 from cleanroom.recipes.facts import at_home, home_of
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
-from cleanroom.records import dataclass, field, replace
 from cleanroom.syntax.paths import UNKNOWN, absolute, covers
 
 _LONGEST_SETTINGS = 1 << 16  # characters of a file of settings
 
 
-@dataclass(slots=True)
-class State:
+class State(Struct):
     """What holds at a place of a build: environment, user, folders, files that were written."""
 
     base: Base

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from difflib import SequenceMatcher
 
+from msgspec import Struct
+
 from cleanroom.engine.ledger import Ledger, TargetError, build
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
@@ -13,15 +15,13 @@ from cleanroom.images.limits import ImageError
 from cleanroom.lint.check import check
 from cleanroom.lint.findings import SIZE_RULES, Finding
 from cleanroom.recipes.library import Library, load
-from cleanroom.records import dataclass
 from cleanroom.syntax import dockerfile as reader
 from cleanroom.syntax.dockerfile import DockerfileError, Instruction
 
 _SMALL = 10_000  # bytes; a finding that does not come true is one whose cache weighs less
 
 
-@dataclass(frozen=True, slots=True)
-class Cause:
+class Cause(Struct, frozen=True):
     """Why a leftover is there: the finding that says so, else the line of the instruction and a reason in words."""
 
     leftover: Leftover
@@ -30,16 +30,14 @@ class Cause:
     reason: str  # "" with a finding
 
 
-@dataclass(frozen=True, slots=True)
-class Unborne:
+class Unborne(Struct, frozen=True):
     """A finding that the image does not bear out."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Tied:
+class Tied(Struct, frozen=True):
     """An audit beside a Dockerfile."""
 
     file: str

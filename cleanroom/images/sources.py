@@ -12,6 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.images import layout
 from cleanroom.images.compression import Stream
 from cleanroom.images.files import ArchiveFiles, FolderFiles
@@ -19,7 +22,6 @@ from cleanroom.images.image import Image, LayerSource
 from cleanroom.images.limits import DEFAULT, ImageError, Limits
 from cleanroom.images.tar import members
 from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
-from cleanroom.records import dataclass, replace
 
 # Transports whose images lie in files, as skopeo has them: oci:FOLDER[:NAME], docker-archive:FILE[:NAME].
 _FILES = ("oci", "oci-archive", "docker-archive", "dir")
@@ -31,8 +33,7 @@ _IMAGE_MEMBER = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A place that images come from.
 
     ``find`` gets what the person wrote, the platform asked for and the limits; it returns None when that is none of

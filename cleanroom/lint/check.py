@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.engine.ledger import Ledger, TargetError, build
 from cleanroom.lint.findings import Advice, Finding, Problem, Report, Suppressed
 from cleanroom.lint.rules import Rule
 from cleanroom.lint.rules import finding as finding_at
 from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
 from cleanroom.recipes.library import Library, load
-from cleanroom.records import dataclass, replace
 from cleanroom.suggest import did_you_mean
 from cleanroom.syntax import dockerfile
 from cleanroom.syntax.dockerfile import Dockerfile, DockerfileError
 from cleanroom.syntax.readers import Reader
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.text import Source, Span
 
 
@@ -149,7 +150,7 @@ def writable(remedies: Iterable[Advice], dockerfile: Dockerfile) -> Iterator[Adv
             yield replace(advice, text=text, run=dockerfile.run)
 
 
-_SELECTOR = regex(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")
+_SELECTOR = re.compile(r"([\w-]*)(?:\[([\w-]+)(?:\.([\w-]+))?\])?")
 
 
 def selects(selector: str, finding: Finding) -> bool:
@@ -173,8 +174,7 @@ def _wanted(finding: Finding, select: Collection[str], ignore: Collection[str]) 
     return not select or any(selects(selector, finding) for selector in select)
 
 
-@dataclass(slots=True)
-class _Ignore:
+class _Ignore(Struct):
     selectors: tuple[str, ...]
     peer: str  # "hadolint" for hadolint's own comments
     first: int  # the lines it is for
@@ -184,12 +184,12 @@ class _Ignore:
     reason: str = ""
 
 
-_COMMENT = regex(
+_COMMENT = re.compile(
     r"""\s*(?P<tool>cleanroom|hadolint)\s*:?\s*(?P<all>global\s+)?(?P<what>ignore(?:-file)?)\s*=\s*
     (?P<selectors>[^\s,\#]+(?:\s*,\s*[^\s,\#]+)*)""",  # what follows is the reason
     re.VERBOSE,
 )
-_MEANT = regex(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)\b)", re.IGNORECASE)
+_MEANT = re.compile(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)\b)", re.IGNORECASE)
 
 
 def _ignores(dockerfile: Dockerfile, source: Source) -> Iterator[_Ignore]:

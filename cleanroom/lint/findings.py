@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from cleanroom.engine.events import Unresolved
-from cleanroom.records import dataclass
 from cleanroom.syntax.text import Edit, Span
 
 SEVERITIES = ("info", "warning", "error")  # rising
 SIZE_RULES = ("left-behind", "cleaned-late", "cleaned-early", "cleanup-fails")  # about a cache that ships
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(Struct, frozen=True):
     """A remedy made concrete for the place of a finding: ``text`` is what to write."""
 
     kind: str  # clean, prevent, mount, lean
@@ -19,8 +19,7 @@ class Advice:
     run: str = "RUN"  # what the file calls what holds the script
 
 
-@dataclass(frozen=True, slots=True)
-class Fix:
+class Fix(Struct, frozen=True):
     """Edits that mend a finding; ``safe`` when no build can break by it, else ``why`` says what could."""
 
     safe: bool
@@ -29,8 +28,7 @@ class Fix:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(Struct, frozen=True):
     """A place where bytes ship needlessly, or a clean-up that does not do what it says.
 
     Lines and columns are 1-based, columns count characters, the end is exclusive.
@@ -65,16 +63,14 @@ class Finding:
         return f"{self.rule}[{about}]" if about else self.rule
 
 
-@dataclass(frozen=True, slots=True)
-class Declined:
+class Declined(Struct, frozen=True):
     """A finding that was not fixed, and why, in words for the author of the file."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Fixed:
+class Fixed(Struct, frozen=True):
     """What a fix of one text did. ``text`` is the text after it, the same as before where nothing was fixed.
 
     The findings are those of the text before, in the order of their place; each of ``fixed`` has its ``fix``.
@@ -87,8 +83,7 @@ class Fixed:
     errors: tuple[Problem, ...] = ()  # why the text could not be read
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Why a file could not be read, or a part of it."""
 
     line: int
@@ -96,16 +91,14 @@ class Problem:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Suppressed:
+class Suppressed(Struct, frozen=True):
     """A finding that a comment in the file hides, and the reason that stands there, "" where none does."""
 
     finding: Finding
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(Struct, frozen=True):
     """All that a check of one text says. Findings are in the order of their place."""
 
     findings: tuple[Finding, ...] = ()
@@ -114,8 +107,7 @@ class Report:
     suppressed: tuple[Suppressed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(Struct, frozen=True):
     """One file that was checked: its path as it was given, with ``/``, its text, and what was found."""
 
     path: str

@@ -10,11 +10,12 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import findings, read, with_fix
 from cleanroom.lint.findings import Declined, Finding, Fix, Fixed, Problem
 from cleanroom.recipes.library import Library, load
-from cleanroom.records import replace
 from cleanroom.syntax import shell
 from cleanroom.syntax.dockerfile import Instruction
 from cleanroom.syntax.readers import Reader

@@ -14,13 +14,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
 from io import StringIO
 from time import perf_counter
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
 
 from cleanroom.plugins.markers import hookimpl, plain_hooks
-from cleanroom.records import dataclass, field
 from cleanroom.suggest import did_you_mean
-from cleanroom.syntax.regex import regex
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias, TypeVar
 
@@ -46,8 +46,7 @@ SLOW = 0.5  # seconds; who takes longer is named in the list of plugins
 FAULTS = (Exception, SystemExit)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EntryPoint:
+class EntryPoint(Struct, frozen=True, order=True):
     """Where a distribution names a plugin. Plugins load in this order."""
 
     distribution: str  # its normal name: lower case, hyphens
@@ -56,16 +55,14 @@ class EntryPoint:
     version: str
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """What is wrong with a plugin, in one line; ``details`` is the traceback where there is one."""
 
     message: str
     details: str = ""
 
 
-@dataclass(slots=True)
-class Plugin:
+class Plugin(Struct):
     """One plugin, and what became of it."""
 
     name: str  # of the entry point
@@ -428,8 +425,8 @@ def _identity(place: str) -> tuple[str, str]:
     return _normal(name), version
 
 
-_FIELD = regex(r"^(Name|Version): *(\S+)", re.MULTILINE)
-_SEPARATORS = regex(r"[-_.]+")
+_FIELD = re.compile(r"^(Name|Version): *(\S+)", re.MULTILINE)
+_SEPARATORS = re.compile(r"[-_.]+")
 
 
 def _normal(name: str) -> str:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from types import FunctionType, ModuleType
+from typing import TYPE_CHECKING
 
 PROJECT = "cleanroom"  # what pluggy knows the hooks by, and what their names begin with
 _PREFIX = f"{PROJECT}_"
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from cleanroom.plugins.manager import Problem, found_problems, take_over
 
@@ -14,7 +15,6 @@ MANY = 50  # from here on, starting processes pays
 _CHUNK = 8  # files handed to a worker at once
 _WINDOW = 64  # chunks under way: bounds the results that wait for their turn
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias, TypeVar
 

@@ -10,6 +10,10 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings import text as text_feed
@@ -19,9 +23,7 @@ from cleanroom.project.exits import FINDINGS, TROUBLE
 from cleanroom.project.gitignore import Patterns
 from cleanroom.project.settings import Settings
 from cleanroom.project.settings import find as find_settings
-from cleanroom.records import dataclass, field, replace
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
@@ -39,8 +41,7 @@ class OutputError(Exception):
     """A file that cannot be written; the message says which and why."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(Struct, frozen=True):
     """One file to check, and how."""
 
     path: str
@@ -54,8 +55,7 @@ class _Job:
     verbose: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
+class _Outcome(Struct, frozen=True):
     """What came of one file: what to print, and what to count. Small, since it travels between processes."""
 
     text: str
@@ -207,8 +207,7 @@ def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None
         raise OutputError(f"--output: {error.filename}: {discover.describe(error)}") from None
 
 
-@dataclass(slots=True)
-class _Totals:
+class _Totals(Struct):
     """What adds up over all files."""
 
     files: int = 0  # that were read

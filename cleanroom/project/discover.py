@@ -6,7 +6,8 @@ import os
 import sys
 from collections.abc import Callable
 
-from cleanroom.records import dataclass
+from msgspec import Struct
+
 from cleanroom.syntax.readers import for_file
 
 STDIN = "-"
@@ -14,8 +15,7 @@ STDIN = "-"
 VERSION_CONTROL = {".git", ".hg", ".svn", ".bzr", ".jj"}
 
 
-@dataclass(frozen=True, slots=True)
-class Trouble:
+class Trouble(Struct, frozen=True):
     """A path that cannot be checked, and why."""
 
     path: str

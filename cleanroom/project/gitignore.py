@@ -6,8 +6,6 @@ import os
 import re
 from collections.abc import Iterable
 
-from cleanroom.syntax.regex import regex
-
 
 class Patterns:
     """Patterns relative to the folder ``root``, by default the current one.
@@ -57,7 +55,7 @@ def _translate(pattern: str) -> str:
     return expression + (".+" if parts[-1] == "**" else _translate_part(parts[-1]))
 
 
-_TOKENS = regex(
+_TOKENS = re.compile(
     r"\\(?P<escaped>.)|(?P<star>\*+)|(?P<any>\?)|\[(?P<negated>[!^]?)(?P<set>\]?[^\]]*)\]|(?P<plain>.)", re.DOTALL
 )
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from cleanroom.suggest import did_you_mean
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from cleanroom.lint.rules import Rule
     from cleanroom.recipes.library import Library

@@ -6,15 +6,15 @@ import os
 import sys
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from cleanroom.lint.findings import SEVERITIES
-from cleanroom.records import dataclass
 from cleanroom.suggest import did_you_mean
 
 PREFERENCES = ("clean", "prevent", "mount")
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """What a project asks for; every default means *as without a settings file*."""
 
     select: tuple[str, ...] = ()

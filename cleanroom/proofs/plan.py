@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.engine.events import Fill
 from cleanroom.engine.ledger import build
 from cleanroom.lint.fixes.place import DeclinedError, Site
@@ -12,7 +15,6 @@ from cleanroom.lint.fixes.remedies import insert_option
 from cleanroom.recipes.facts import applies, at_home, home_of, remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base, Hazard, Proof, Recipe, Remedy, Trial
-from cleanroom.records import dataclass, replace
 from cleanroom.syntax import dockerfile
 from cleanroom.syntax.text import apply
 
@@ -31,8 +33,7 @@ class PlanError(ValueError):
     """A proof that cannot be built as it is written; the message says why."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(Struct, frozen=True, kw_only=True):
     """An image to build from the one that is prepared. ``image`` is its name."""
 
     image: str

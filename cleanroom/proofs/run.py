@@ -7,12 +7,14 @@ import shutil
 import tarfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from secrets import token_hex
 from types import MappingProxyType
 from typing import BinaryIO, cast
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from cleanroom.images import account
 from cleanroom.images.audit import Reading, audit
@@ -27,7 +29,6 @@ from cleanroom.recipes import measurements
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.measurements import HazardProof, Held, Measured, Proved, RemedyProof
 from cleanroom.recipes.model import Proof, Recipe
-from cleanroom.records import replace
 
 _LARGEST_TEXT = 1 << 20  # bytes, of a registry's file that may name its address
 _ENGINE_SAYS = re.compile(r'(?i)error: |time="|STEP \d|COMMIT|-->|\[\d/\d\]|(sub)?process exited|exit status')
@@ -40,8 +41,7 @@ class ProofError(Exception):
     """
 
 
-@dataclass(slots=True)
-class Workshop:
+class Workshop(Struct):
     """An engine, and what a run of proofs has at hand. ``progress`` is told what is being built."""
 
     engine: Engine
@@ -171,8 +171,7 @@ def _serving(image: str, engine: Engine) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@dataclass(slots=True)
-class _Result:
+class _Result(Struct):
     """An image that was measured."""
 
     measured: Measured

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import re
 import typing
@@ -10,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
+from msgspec import Struct
 
 from cleanroom.recipes.load import Bases, field_names
 from cleanroom.recipes.model import Recipe, RecipeError
@@ -24,7 +24,6 @@ from cleanroom.recipes.yaml import (
     text_of,
     value_of,
 )
-from cleanroom.records import dataclass
 from cleanroom.syntax.text import Source
 
 LINE_LIMIT = 100  # columns, of a list on one line
@@ -43,7 +42,7 @@ _PLAIN_IN_FLOW = re.compile(r"[^,\[\]{}?]*")
 def canonical(text: str | bytes, file: str) -> str:
     """Return the text of a recipe (or of ``bases.yaml``) in the one form that all have, with its comments.
 
-    Fields stand in the order of the dataclasses, mappings and lists of mappings on lines of their own; a list of
+    Fields stand in the order of the record classes, mappings and lists of mappings on lines of their own; a list of
     scalars stands on one line where it fits in 100 columns and holds no URL. The first line names the schema.
     The data is not checked further than its YAML goes.
     Raises RecipeError for text that is not YAML, or has anchors, aliases, tags or keys that are no words.
@@ -59,8 +58,7 @@ def canonical(text: str | bytes, file: str) -> str:
     return "\n".join([*comments.head(header), *_block(root, record, "", comments), *comments.below]) + "\n"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Struct, frozen=True):
     """A field of a mapping or an item of a list: what a comment can belong to."""
 
     node: yaml.Node  # the key of the field, or the item
@@ -94,8 +92,7 @@ def _entries(node: yaml.Node, depth: int) -> Iterator[_Entry]:
         yield from _entries(entry.value, depth + 1)
 
 
-@dataclass(frozen=True, slots=True)
-class _Comments:
+class _Comments(Struct, frozen=True):
     """The comments of a file by the key or item they belong to (its ``id()``)."""
 
     first: list[str]  # above the first entry: they are about the file, and stay at its top
@@ -163,8 +160,8 @@ def _nested_records(record: type) -> Mapping[str, type]:
     for name, hint in typing.get_type_hints(record).items():
         while arguments := typing.get_args(hint):
             hint = arguments[0]
-        if dataclasses.is_dataclass(hint):
-            nested[name] = typing.cast("type", hint)
+        if isinstance(hint, type) and issubclass(hint, Struct):
+            nested[name] = hint
     return nested
 
 

@@ -6,15 +6,16 @@ import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cleanroom.plugins.manager import BUILTIN, active, blame
 from cleanroom.recipes.claims import claims_of
 from cleanroom.recipes.model import FOLDER, Base, Claims, Program, Recipe, RecipeError, RecipeProblem
-from cleanroom.records import dataclass
 from cleanroom.suggest import did_you_mean
 from cleanroom.syntax.globs import is_glob, matches
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, ParamSpec, TypeAlias, TypeVar
 
@@ -35,8 +36,7 @@ class UnknownManager(KeyError):  # noqa: N818 - public name
         self.suggestions = suggestions
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(Struct, frozen=True):
     """Recipes from one ``provider``: a plugin, a folder. ``blame`` hears what is wrong; without it that is raised."""
 
     provider: str
@@ -389,14 +389,9 @@ def _is_replaced(entry: _Entry, replacements: Mapping[str, _Entry]) -> bool:
 
 
 def _source(folder: str | os.PathLike[str] | None) -> Source:
-    from cleanroom.recipes.sources import Compiled, Files
+    from cleanroom.recipes.sources import Files
 
-    if folder is None or os.fspath(folder) == FOLDER:
-        try:
-            return Compiled()
-        except ModuleNotFoundError:
-            return Files(FOLDER)
-    return Files(folder)
+    return Files(FOLDER if folder is None else folder)
 
 
 def image_names(image: str) -> tuple[tuple[str, ...], str]:

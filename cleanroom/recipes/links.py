@@ -8,10 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import SplitResult, urlsplit
 
 import yaml
+from msgspec import Struct
 
 from cleanroom.recipes.model import RecipeProblem
 from cleanroom.recipes.yaml import compose_plain
-from cleanroom.records import dataclass
 
 _FIELDS = ("homepage", "source", "sources")
 _WHERE = (  # the paths below github.com/OWNER/NAME that are known to stand for something
@@ -21,8 +21,7 @@ _WHERE = (  # the paths below github.com/OWNER/NAME that are known to stand for 
 _GITLAB = r"(/(?!-/)[\w.-]+)+(/-/((issues|merge_requests)/\d+|(blob|tree|raw|commit|wikis|releases)/.+))?"
 
 
-@dataclass(frozen=True, slots=True, order=True, kw_only=True)
-class Link:
+class Link(Struct, frozen=True, order=True, kw_only=True):
     """A link and where it stands: ``line`` and ``column`` are 1-based, columns count characters."""
 
     file: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import typing
 from collections.abc import Callable, Mapping
@@ -11,19 +10,19 @@ from types import MappingProxyType, UnionType
 from typing import Any, TypeAlias, TypeVar
 
 import yaml
+from msgspec import Struct
+from msgspec.structs import fields, replace
 
 from cleanroom.recipes import measurements
 from cleanroom.recipes.model import FOLDER, Base, Recipe, RecipeError, RecipeProblem
 from cleanroom.recipes.yaml import MisfitError, compose, pairs_of, problem_at, text_of, value_of
-from cleanroom.records import dataclass
 
 RECIPES = Path(FOLDER)
 T = TypeVar("T")
 _Read: TypeAlias = "Callable[[yaml.Node], Any]"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bases:
+class Bases(Struct, frozen=True, kw_only=True):
     """The root of ``bases.yaml``."""
 
     bases: tuple[Base, ...]
@@ -35,7 +34,7 @@ def parse_recipe(text: str | bytes, file: str) -> Recipe:
     Checks no more than it must to build one; for text from others, ask ``validate_recipe`` first.
     Raises RecipeError at the first problem.
     """
-    return dataclasses.replace(_parse(Recipe, text, file), origin=file)
+    return replace(_parse(Recipe, text, file), origin=file)
 
 
 def with_measures(recipe: Recipe) -> Recipe:
@@ -64,7 +63,7 @@ def _parse(record: type[T], text: str | bytes, file: str) -> T:
 
 
 def _read_record(record: Any, node: yaml.Node) -> Any:
-    """Return a ``record`` (a dataclass) with the fields that the mapping ``node`` gives. Raises MisfitError."""
+    """Return a ``record`` (a record class) with the fields that the mapping ``node`` gives. Raises MisfitError."""
     readers, required = _readers(record)
     values: dict[str, Any] = {}
     for key, value in pairs_of(node):
@@ -83,17 +82,13 @@ def _readers(record: type) -> tuple[Mapping[str, _Read], frozenset[str]]:
     """Return a reader for each field of a record, and the fields that must be given."""
     hints = typing.get_type_hints(record)
     readers = {field: _reader(hints[field]) for field in field_names(record)}
-    required = {field.name for field in dataclasses.fields(record) if _is_required(field)}
+    required = {field.name for field in fields(record) if field.required}
     return readers, frozenset(required)
 
 
 def field_names(record: Any) -> list[str]:
     """Return the fields of a record class that its YAML form has, in canonical order."""
-    return [field.name for field in dataclasses.fields(record) if field.name != "origin"]
-
-
-def _is_required(field: dataclasses.Field[Any]) -> bool:
-    return field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    return [field.name for field in fields(record) if field.name != "origin"]
 
 
 def _reader(hint: Any) -> _Read:

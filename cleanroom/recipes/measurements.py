@@ -10,15 +10,16 @@ import os
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
+from msgspec import Struct, field
+from msgspec.structs import replace
+
 from cleanroom.recipes.model import Hazard, Proof, Recipe, Remedy, Trial, Typical
-from cleanroom.records import dataclass, field, replace
 
 SCHEMA = "cleanroom/proof/1"
 NONE: Mapping[str, int] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class Held(Struct, frozen=True, kw_only=True):
     """What a cache holds in a layer."""
 
     bytes: int = 0  # that the image would not have without it
@@ -26,8 +27,7 @@ class Held:
     files: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class Measured(Struct, frozen=True, kw_only=True):
     """One build: without a remedy, or with it in a later layer."""
 
     layer: int = 0  # bytes of what the install adds to the image, as archives
@@ -35,8 +35,7 @@ class Measured:
     caches: Mapping[str, Held] = field(default_factory=lambda: MappingProxyType({}))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemedyProof:
+class RemedyProof(Struct, frozen=True, kw_only=True):
     """What a remedy did. ``verdict``: ``proved``, ``failed``, or ``void`` where the caches held nothing without it."""
 
     kind: str
@@ -49,8 +48,7 @@ class RemedyProof:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HazardProof:
+class HazardProof(Struct, frozen=True, kw_only=True):
     """Whether a hazard happens as written. ``verdict``: ``proved`` or ``failed``."""
 
     hazard: str
@@ -59,8 +57,7 @@ class HazardProof:
     fingerprint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proved:
+class Proved(Struct, frozen=True, kw_only=True):
     """One proof, run on one base."""
 
     proof: str  # its id
@@ -77,8 +74,7 @@ class Proved:
     hazards: tuple[HazardProof, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(Struct, frozen=True, kw_only=True):
     """All that was measured of one recipe."""
 
     manager: str
@@ -92,7 +88,7 @@ def fingerprint(*parts: object) -> str:
     """Return twelve digits that are others when what ``parts`` say is."""
     from hashlib import sha256
 
-    from cleanroom.records import plain
+    from cleanroom.recipes.plain import plain
 
     return sha256(repr([plain(part) for part in parts]).encode()).hexdigest()[:12]
 
@@ -271,7 +267,7 @@ def document(record: Record) -> str:
     """Return the record as JSON: sorted, a line each value, so that a change is easy to review."""
     import json
 
-    from cleanroom.records import plain
+    from cleanroom.recipes.plain import plain
 
     proofs = sorted(record.proofs, key=lambda item: item.proof)
     data = plain(replace(record, proofs=tuple(proofs)))

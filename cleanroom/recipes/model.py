@@ -22,7 +22,7 @@ import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from cleanroom.records import dataclass, field
+from msgspec import Struct, field
 
 # Where the recipes that ship are: inside the package when installed, beside it in a checkout.
 _HERE = os.path.dirname(os.path.abspath(__file__))
@@ -35,8 +35,7 @@ FOLDER = next(
 NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class Program(Struct, frozen=True, kw_only=True):
     """One executable (or Python module) of the manager, and how to find the verb on its command line."""
 
     names: tuple[str, ...]  # globs over the base name: pip, pip3, pip3.*
@@ -49,8 +48,7 @@ class Program:
     comes_along: bool = False  # is there wherever another program of the recipe is: apt-get beside apt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class Use(Struct, frozen=True, kw_only=True):
     """A kind of use of the manager: which of its command lines are meant. Empty fields ask for nothing."""
 
     verbs: tuple[str, ...]
@@ -67,8 +65,7 @@ class Use:
     bases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CachePath:
+class CachePath(Struct, frozen=True, kw_only=True):
     """A place of a cache.
 
     A path with a variable, option or setting that is not set is passed over; of those left whose range and bases hold,
@@ -82,8 +79,7 @@ class CachePath:
     bases: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Typical:
+class Typical(Struct, frozen=True, kw_only=True):
     """A measured size, to give an idea: ``bytes`` left after ``of``."""
 
     bytes: int
@@ -92,16 +88,14 @@ class Typical:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Printed:
+class Printed(Struct, frozen=True, kw_only=True):
     """A command of the manager that prints where the cache is, or a folder above it: ``$(gem env gemdir)/cache``."""
 
     command: str
     below: str = ""  # what stands between the folder that is printed and the cache: /cache
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cache:
+class Cache(Struct, frozen=True, kw_only=True):
     """A set of paths that the manager fills and no program at run time needs."""
 
     id: str
@@ -119,8 +113,7 @@ class Cache:
     typical: Typical | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Payload:
+class Payload(Struct, frozen=True, kw_only=True):
     """What was installed, where it lies under a folder that looks like a cache: without it nothing works."""
 
     id: str
@@ -130,8 +123,7 @@ class Payload:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """A value that the manager stores and reads later, such as the place of a cache; paths ask for it as ``<name>``."""
 
     name: str
@@ -141,8 +133,7 @@ class Setting:
     pattern: str = ""  # regular expression over what is written to the file; its first group is the value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sign:
+class Sign(Struct, frozen=True, kw_only=True):
     """What in a Dockerfile tells the manager's version where the base image does not: a file or a command.
 
     Without ``version`` it tells that the version of the base image may not be the one that runs.
@@ -154,8 +145,7 @@ class Sign:
     use: Use | None = None  # a command line
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cleanup:
+class Cleanup(Struct, frozen=True, kw_only=True):
     """A clean-up command of the manager itself, and what it empties. Several may match one command line."""
 
     use: Use
@@ -163,8 +153,7 @@ class Cleanup:
     leaves: str = ""  # what stays all the same, in words
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prevention:
+class Prevention(Struct, frozen=True, kw_only=True):
     """A way to tell the manager not to keep a cache. Exactly one of option, variable, setting, file is given."""
 
     caches: tuple[str, ...]  # also payload that then lies elsewhere
@@ -177,8 +166,7 @@ class Prevention:
     pattern: str = ""  # regular expression over what is written to the file
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remedy:
+class Remedy(Struct, frozen=True, kw_only=True):
     """Advice: one way to keep caches out of the image, as a person should write it.
 
     ``kind`` is ``clean`` (``run`` after the last fill, in the same RUN), ``prevent`` (``option`` on ``verbs``, or
@@ -203,8 +191,7 @@ class Remedy:
     root_only: bool = False  # only the root user can do it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hazard:
+class Hazard(Struct, frozen=True, kw_only=True):
     """Something about the manager that goes wrong for real people.
 
     With ``use``, the clean-up commands it is about: the rule ``cleanup-fails`` reports them. ``effect`` is ``fails``
@@ -222,8 +209,7 @@ class Hazard:
     measured: str = ""  # where no page tells of it: what was seen, with which version
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keep:
+class Keep(Struct, frozen=True, kw_only=True):
     """A path that a clean-up must not remove. ``folder``: the folder itself must stay, its contents may go."""
 
     path: str
@@ -234,8 +220,7 @@ class Keep:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lean:
+class Lean(Struct, frozen=True, kw_only=True):
     """A way to install less that nothing at run time needs: recommended packages, documentation, byte code.
 
     The first option is the one advised, else the first value of the first variable, else ``text`` in the first file.
@@ -255,8 +240,7 @@ class Lean:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class Trial(Struct, frozen=True, kw_only=True):
     """How to see a hazard happen: in the RUN of the proof, after its install.
 
     What must come of it is the hazard's effect: ``run`` exits non-zero (``fails``), or the caches stay (``asks``,
@@ -269,8 +253,7 @@ class Trial:
     caches: tuple[str, ...] = ()  # what it is about; empty: all that the install fills
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proof:
+class Proof(Struct, frozen=True, kw_only=True):
     """How to measure the recipe with the real manager in a real build. Each text is a line of shell."""
 
     id: str = ""  # a name for it where a recipe has several; empty: that of the base
@@ -289,8 +272,7 @@ class Proof:
     trials: tuple[Trial, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(Struct, frozen=True, kw_only=True):
     """All that is known about one manager."""
 
     id: str
@@ -331,8 +313,7 @@ class Recipe:
         raise KeyError(identifier)
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(Struct, frozen=True):
     """What a recipe goes by: enough to tell whether it is the one that is wanted."""
 
     id: str
@@ -342,8 +323,7 @@ class Claims:
     replaces: str = ""  # the id of the recipe that it stands in for
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Base(Struct, frozen=True, kw_only=True):
     """What the images that match ``images`` (globs over the name) and ``tags`` (globs over the tag) bring along."""
 
     images: tuple[str, ...]
@@ -360,8 +340,7 @@ class Base:
     sources: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class RecipeProblem:
+class RecipeProblem(Struct, frozen=True, order=True):
     """What is wrong with a recipe, and where: ``line`` and ``column`` are 1-based, columns count characters."""
 
     file: str

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from cleanroom.recipes.facts import applies, by_sudo, home_of, remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Recipe, Remedy
-from cleanroom.records import dataclass
 
 _FIRST_UID = "1000"  # of the first user who is added, on Debian, Alpine, Fedora and what is built on them
 
@@ -16,8 +17,7 @@ class NoRemedy(ValueError):  # noqa: N818 - public name
     """The recipe knows no such way; the message says which there are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """One remedy as a line of text."""
 
     manager: str

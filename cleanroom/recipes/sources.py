@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
+from typing import TYPE_CHECKING
 
 from cleanroom.recipes.claims import claims_in, claims_of
-from cleanroom.recipes.model import FOLDER, RecipeError, RecipeProblem
+from cleanroom.recipes.model import RecipeError, RecipeProblem
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from typing import Protocol
 
     from cleanroom.recipes.model import Base, Claims, Recipe
@@ -35,36 +33,6 @@ if TYPE_CHECKING:
 
 
 _BASES = "bases.yaml"
-
-
-class Compiled:
-    """The recipes that ship, as the Python that ``hatch_build.py`` made of them when the wheel was built."""
-
-    def __init__(self) -> None:
-        """Raise ModuleNotFoundError where there are none: in a checkout and an editable installation."""
-        self._claims: Mapping[str, Claims] = import_module("cleanroom._compiled").CLAIMS
-
-    def ids(self) -> list[str]:
-        """Return which recipes there are, sorted."""
-        return sorted(self._claims)
-
-    def file(self, identifier: str) -> str:
-        """Return where the recipe with this id stands."""
-        return os.path.join(FOLDER, f"{identifier}.yaml")
-
-    def claims(self, identifier: str) -> Claims:
-        """Return what the recipe with this id goes by."""
-        return self._claims[identifier]
-
-    def recipe(self, identifier: str) -> Recipe:
-        """Return the recipe with this id."""
-        recipe: Recipe = import_module(f"cleanroom._compiled.recipe_{identifier}").RECIPE
-        return recipe
-
-    def bases(self) -> tuple[Base, ...]:
-        """Return what ``bases.yaml`` lists."""
-        bases: tuple[Base, ...] = import_module("cleanroom._compiled.bases").BASES
-        return bases
 
 
 class Files:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
+from msgspec import Struct
 
 from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import Recipe, RecipeError, RecipeProblem
 from cleanroom.recipes.yaml import MAX_DEPTH, compose_plain, decode, is_plain, other_meaning, problem_at, value_of
-from cleanroom.records import dataclass
 from cleanroom.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def validate_set(recipes: Sequence[Recipe]) -> list[RecipeProblem]:
     return sorted(problems)
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
+class _Document(Struct, frozen=True):
     """A file as plain data, the node of every value and key in it, and what is wrong with the YAML as such."""
 
     data: Any

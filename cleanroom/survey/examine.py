@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 
 import pyarrow as pa
+from msgspec import Struct
 
 from cleanroom.engine.events import Clean, Remove
 from cleanroom.engine.ledger import Ledger, Outcome, empties
 from cleanroom.lint.check import judged, read, with_fix
 from cleanroom.lint.findings import Finding, Problem
 from cleanroom.recipes.library import Library, load_with
-from cleanroom.records import dataclass
 
 FILES = pa.schema(
     [
@@ -81,8 +81,7 @@ FINDINGS = pa.schema(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(Struct, frozen=True):
     """What a batch of Dockerfiles gave; rows in the order of the batch. Content is given by its hash."""
 
     files: pa.Table

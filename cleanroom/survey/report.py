@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from msgspec import Struct
 
 from cleanroom.project.discover import describe
 from cleanroom.project.write import write_into
 from cleanroom.recipes import measurements
 from cleanroom.recipes.library import Library, load
-from cleanroom.records import dataclass
 from cleanroom.survey.store import TABLES
 
 _LEFT = "outcome IN ('left', 'late', 'early')"
@@ -25,8 +25,7 @@ class ReportError(Exception):
     """A folder that holds no survey to report on; the message says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """One table of the report: what is asked, in words and in SQL, and what to know about the answer."""
 
     title: str
@@ -135,8 +134,7 @@ WHERE state != 'read' GROUP BY ALL ORDER BY contents DESC, problem LIMIT 40""",
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Struct, frozen=True):
     """A question with its rows."""
 
     question: Question

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future, wait
 
 import pyarrow as pa
+from msgspec import Struct
 
-from cleanroom.records import dataclass
 from cleanroom.survey.examine import Examined, content_hash, examine, unread
 from cleanroom.survey.sources import Place, Source
 from cleanroom.survey.store import Store, place_key
@@ -20,8 +20,7 @@ _TRIES = 2  # of a content on which a worker died
 _AHEAD = 500  # places looked up in the ledger at once
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(Struct):
     """What a run did."""
 
     places: int = 0  # met
@@ -29,8 +28,7 @@ class Totals:
     set_aside: tuple[tuple[str, str], ...] = ()  # (source, path) of a content on which workers died
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
+class Batch(Struct, frozen=True):
     """Contents for one call of ``examine``, each with a place where it stands."""
 
     places: tuple[Place, ...]
@@ -137,8 +135,7 @@ def cluster(address: str, work: Callable[[pa.Table], Examined] = examine) -> Cre
 _started = False
 
 
-@dataclass(frozen=True, slots=True)
-class _WhenStarted:
+class _WhenStarted(Struct, frozen=True):
     """Work that begins a second after its process does.
 
     Dask's nanny gives up on a worker that dies before it has said that it started, and one content could so take the

@@ -12,15 +12,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
+from msgspec import Struct, field
+
 from cleanroom.project.discover import VERSION_CONTROL, is_dockerfile
-from cleanroom.records import dataclass, field
 
 LARGEST = 16 << 20  # bytes; what is larger is no Dockerfile that someone wrote
 _ROWS = 512  # of a table, read at once
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where one Dockerfile stands, and its bytes. ``path`` is unique within its source."""
 
     source: str
@@ -33,8 +33,7 @@ class SourceError(Exception):
     """A source that cannot be read; the message names it and says what to do."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A source that was opened: how many Dockerfiles it holds, if that is known beforehand, and a way to read them."""
 
     name: str

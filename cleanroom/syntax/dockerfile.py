@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
 
-from cleanroom.records import dataclass, field
-from cleanroom.syntax.regex import regex
+from msgspec import Struct, field
+
 from cleanroom.syntax.text import MappedText, Span
 
 KEYWORDS = (
@@ -33,8 +33,7 @@ class DockerfileError(ValueError):
         return self.message
 
 
-@dataclass(frozen=True, slots=True)
-class Directive:
+class Directive(Struct, frozen=True):
     """A parser directive (``# syntax=``, ``# escape=``, ``# check=``) at the top of a file; ``name`` in lower case."""
 
     name: str
@@ -42,8 +41,7 @@ class Directive:
     line: int
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
+class Comment(Struct, frozen=True):
     """A whole-line comment, also one inside a continued instruction; ``text`` is what follows ``#``."""
 
     text: str
@@ -51,8 +49,7 @@ class Comment:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Flag:
+class Flag(Struct, frozen=True):
     """``--name=value`` before an instruction's arguments; ``value`` is None without ``=``, and without its quotes."""
 
     name: str
@@ -65,8 +62,7 @@ class Flag:
         return f"--{self.name}" if self.value is None else f"--{self.name}={self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(Struct, frozen=True):
     """A here-document of RUN, COPY or ADD. ``body`` is the raw text between the opening and the closing line."""
 
     name: str
@@ -76,16 +72,14 @@ class Heredoc:
     marker: Span  # of ``<<EOF`` in the instruction
 
 
-@dataclass(frozen=True, slots=True)
-class Argument:
+class Argument(Struct, frozen=True):
     """One word of an instruction, quotes kept (use ``unquote``), or one string of a JSON array, unquoted."""
 
     text: str
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Instruction:
+class Instruction(Struct, frozen=True):
     """One instruction, from its keyword to its last character (heredocs included, final line end excluded)."""
 
     keyword: str  # upper case; of an ONBUILD, the keyword it triggers
@@ -107,8 +101,7 @@ class Instruction:
         return tuple(Argument(word[0], self.arguments.span(*word.span())) for word in words)
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """One ``NAME=value`` of ENV, LABEL or ARG, its name unquoted.
 
     ``value`` is raw: quotes and ``$`` as written; None for ``ARG NAME``.
@@ -119,8 +112,7 @@ class Assignment:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
+class Stage(Struct, frozen=True):
     """What one FROM begins. ``base`` is raw (may hold ``$ARG``).
 
     Instructions that no FROM precedes form a stage of their own, so that a fragment can be read: its ``base`` is
@@ -134,8 +126,7 @@ class Stage:
     instructions: tuple[Instruction, ...]  # those after it
 
 
-@dataclass(frozen=True, slots=True)
-class Dockerfile:
+class Dockerfile(Struct, frozen=True):
     """A whole file. ``instructions`` holds all, FROM included; ``global_arguments`` the ARGs before the first FROM.
 
     ``run`` is what the file calls a RUN. Where that is something else, the file has scripts alone: there is no ENV line
@@ -344,8 +335,8 @@ def _error(text: str, offset: int, message: str) -> DockerfileError:
 
 # Instructions.
 
-_BLANKS = regex(r"[\t\v\f\r ]+")
-_KEYWORD = regex(r"([a-zA-Z]+)(?:[\t\v\f\r ]+|\Z)")
+_BLANKS = re.compile(r"[\t\v\f\r ]+")
+_KEYWORD = re.compile(r"([a-zA-Z]+)(?:[\t\v\f\r ]+|\Z)")
 _JSON_KEYWORDS = frozenset({"ADD", "CMD", "COPY", "ENTRYPOINT", "HEALTHCHECK", "RUN", "SHELL", "VOLUME"})
 _HEREDOC_KEYWORDS = frozenset({"ADD", "COPY", "RUN"})
 
@@ -481,9 +472,9 @@ _FLAG_PART = "|".join(
         r'"(?P<double>[^"\\]*(?:\\.[^"\\]*)*)(?:"|\\?\Z)',
     )
 )
-_FLAG = regex(rf"""(?P<word>(?:[^\t\v\f\r '"\\]+|{_FLAG_PART})+)[\t\v\f\r ]*""", re.DOTALL)
-_FLAG_PARTS = regex(_FLAG_PART, re.DOTALL)
-_BACKSLASHED = regex(r"\\(.)", re.DOTALL)
+_FLAG = re.compile(rf"""(?P<word>(?:[^\t\v\f\r '"\\]+|{_FLAG_PART})+)[\t\v\f\r ]*""", re.DOTALL)
+_FLAG_PARTS = re.compile(_FLAG_PART, re.DOTALL)
+_BACKSLASHED = re.compile(r"\\(.)", re.DOTALL)
 
 
 def _flags(joined: MappedText, position: int, end: int) -> tuple[tuple[Flag, ...], int]:
@@ -506,9 +497,9 @@ def _flags(joined: MappedText, position: int, end: int) -> tuple[tuple[Flag, ...
 # JSON arrays.
 
 _JSON_STRING = r'"[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*"'
-_JSON_STRINGS = regex(_JSON_STRING)
+_JSON_STRINGS = re.compile(_JSON_STRING)
 _JSON_BLANKS = r"[ \t\r\n]*"
-_JSON_ARRAY = regex(
+_JSON_ARRAY = re.compile(
     rf"\[{_JSON_BLANKS}(?:{_JSON_STRING}{_JSON_BLANKS}(?:,{_JSON_BLANKS}{_JSON_STRING}{_JSON_BLANKS})*)?\]\Z"
 )
 
@@ -554,8 +545,8 @@ def _refuse(constant: str) -> None:
 
 # Here-documents.
 
-_MARKED_WORD = regex(rf"(?:[^{_SPACE}<]+|<<-?[\t\r ]*|<)+")  # blanks may follow ``<<`` since BuildKit 0.22
-_MARKER = regex(rf"[0-9]*(<<(-?)[{_SPACE}]*([^<]+))\Z")
+_MARKED_WORD = re.compile(rf"(?:[^{_SPACE}<]+|<<-?[\t\r ]*|<)+")  # blanks may follow ``<<`` since BuildKit 0.22
+_MARKER = re.compile(rf"[0-9]*(<<(-?)[{_SPACE}]*([^<]+))\Z")
 
 
 def _heredocs(lines: _Lines, joined: MappedText, start: int) -> Iterator[Heredoc]:
@@ -682,8 +673,7 @@ def _lex(text: str, escape: str) -> Iterator[tuple[str, re.Match[str]]]:
         raise ValueError(f"{awaited[-1]} is missing")
 
 
-@dataclass(slots=True)
-class _Substitution:
+class _Substitution(Struct):
     """A ``${NAME…}`` that is being read: ``parts`` of its word so far, ``pattern`` once a slash ended that.
 
     ``known`` becomes False with a part whose value is unknown.

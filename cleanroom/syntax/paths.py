@@ -12,8 +12,6 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from itertools import pairwise
 
-from cleanroom.syntax.regex import regex
-
 UNKNOWN = "\x00"
 ANYWHERE = "\x01"
 SPECIAL = "*?[]{},~\\"
@@ -31,7 +29,7 @@ def plain(pattern: str) -> str:
     return re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL) if "\\" in pattern else pattern
 
 
-_CLASSES = regex(r"(?:\[[^]]*\]){2,}\*?")
+_CLASSES = re.compile(r"(?:\[[^]]*\]){2,}\*?")
 
 
 def readable(path: str) -> str:

@@ -9,11 +9,10 @@ import io
 from bisect import bisect_right
 from collections.abc import Iterable
 
-from cleanroom.records import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Span:
+class Span(Struct, frozen=True, order=True):
     """A half-open range of character offsets in a file's text."""
 
     start: int
@@ -24,8 +23,7 @@ class Span:
         return Span(min(self.start, other.start), max(self.end, other.end))
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Edit:
+class Edit(Struct, frozen=True, order=True):
     """Replace the text under ``span`` by ``text``; an empty span inserts."""
 
     span: Span

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from cleanroom.cli import main
 from cleanroom.proofs import plan, verdict
@@ -23,7 +24,6 @@ from cleanroom.recipes.load import parse_recipe
 from cleanroom.recipes.measurements import HazardProof, Held, Measured, Proved, Record, RemedyProof
 from cleanroom.recipes.model import Recipe, RecipeError, Remedy
 from cleanroom.recipes.validate import validate_record
-from cleanroom.records import replace
 
 RECIPE = """\
 id: brewer

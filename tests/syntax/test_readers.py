@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import cleanroom
 from cleanroom.formats.findings import text as text_feed
 from cleanroom.formats.findings.fingerprints import advice
 from cleanroom.lint.findings import Report
 from cleanroom.project.discover import discover
-from cleanroom.records import replace
 from cleanroom.syntax import dockerfile, readers
 from cleanroom.syntax.dockerfile import Dockerfile
 from cleanroom.syntax.readers import Reader

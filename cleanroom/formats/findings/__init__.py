@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.lint.findings import Checked
 from cleanroom.plugins.manager import FAULTS, Plugin, PluginFailed, Registry, blame_error, when_used
-from cleanroom.records import dataclass, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Feed:
+class Feed(Struct, frozen=True):
     """A format for findings. ``render`` yields the document in pieces; it may hold the files until the last."""
 
     name: str  # as after --format

@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 import cleanroom
 from cleanroom.lint.findings import Checked, Finding, Fix, Problem, Report
-from cleanroom.records import dataclass
 from cleanroom.syntax.text import Source
 
 SCHEMA = "cleanroom/findings/1"
 
 
-@dataclass(frozen=True, slots=True)
-class Rows:
+class Rows(Struct, frozen=True):
     """What one file adds to the three lists of the document, written out already."""
 
     findings: tuple[str, ...]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from cleanroom.lint.findings import SEVERITIES, Advice, Finding, Report
 from cleanroom.syntax.paths import readable
 from cleanroom.syntax.text import Source
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.plugins.manager import FAULTS, Plugin, PluginFailed, Registry, blame_error, when_used
 from cleanroom.recipes.library import Library
-from cleanroom.records import dataclass, replace
 
 
-@dataclass(frozen=True, slots=True)
-class Export:
+class Export(Struct, frozen=True):
     """A form of the library. ``render`` returns texts by their relative paths."""
 
     name: str  # as after `cleanroom export`

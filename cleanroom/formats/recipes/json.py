@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import cleanroom
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Recipe
-from cleanroom.records import plain
+from cleanroom.recipes.plain import plain
 
 SCHEMA = "cleanroom/recipes/1"
 

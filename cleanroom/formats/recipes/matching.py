@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from cleanroom.lint.linters.rule_ids import label
 from cleanroom.recipes.model import Cache, Program, Recipe, Use
-from cleanroom.records import dataclass
 
 BLANK = r"(?:[ \t]|\\\r?\n)"  # between words; a line may go on
 _BEFORE = (
@@ -21,8 +22,7 @@ _BEFORE = (
 _REST = r"(?:[^;&|\n\\]|\\\r?\n|\\.)*"  # of a command
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(Struct, frozen=True):
     """How one cache of one manager is found. All are regular expressions; ``""`` matches nothing."""
 
     id: str  # apt.lists

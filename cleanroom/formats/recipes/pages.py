@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from cleanroom.formats.findings.text import size
 from cleanroom.recipes import measurements
 from cleanroom.recipes.facts import home_of, remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.measurements import Proved, RemedyProof
 from cleanroom.recipes.model import Recipe
-from cleanroom.records import dataclass
 
 KINDS = {
     "clean": "Clean up, in the same RUN",
@@ -19,8 +20,7 @@ KINDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """One remedy: what to write, for which caches, and what to know."""
 
     kind: str

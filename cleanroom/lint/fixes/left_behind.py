@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from cleanroom.engine.events import Clean, Fill, Need, Other, Remove
 from cleanroom.engine.ledger import Ledger, Outcome, empties
 from cleanroom.lint.findings import Finding, Fix
@@ -15,9 +17,7 @@ from cleanroom.lint.fixes.remedies import Plan
 from cleanroom.lint.rules.left_behind import shipped
 from cleanroom.recipes.facts import applies
 from cleanroom.recipes.model import Remedy
-from cleanroom.records import replace
 from cleanroom.syntax.paths import below
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.text import Edit, Span
 
 
@@ -149,7 +149,7 @@ def _only_fetches(site: Site, outcome: Outcome) -> str:
     return command if alone else ""
 
 
-_QUIET = regex(r"[12]?>>? */dev/null|&>>? */dev/null|2>&1")
+_QUIET = re.compile(r"[12]?>>? */dev/null|&>>? */dev/null|2>&1")
 
 
 def refilling(fill: Fill, text: str) -> str:
@@ -174,10 +174,10 @@ def refilling(fill: Fill, text: str) -> str:
 
 # -- what later lines need -------------------------------------------------------------------------------------------
 
-_SOURCES = regex(r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture", re.IGNORECASE)
+_SOURCES = re.compile(r"/etc/apt|sources\.list|apt-key|apt-repository|--add-architecture", re.IGNORECASE)
 # A package in a file may bring sources along.
-_INSTALLS_FILE = regex(r"\b(?:dpkg|gdebi)\b|\binstall\b(?:\\\r?\n|[^&|;\n])*?(?:\.deb\b|[$*])")
-_WHOLE = regex(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
+_INSTALLS_FILE = re.compile(r"\b(?:dpkg|gdebi)\b|\binstall\b(?:\\\r?\n|[^&|;\n])*?(?:\.deb\b|[$*])")
+_WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | re.DOTALL)
 
 
 def may_change_sources(text: str) -> bool:
@@ -337,7 +337,9 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
 
 
 # What other linters, and this one, are told above an instruction: alone, it would be about the next one.
-_DIRECTIVE = regex(r"\s*#\s*(?:hadolint|tally|cleanroom:|check=|nosemgrep|trivy:|checkov:|kics-scan)", re.IGNORECASE)
+_DIRECTIVE = re.compile(
+    r"\s*#\s*(?:hadolint|tally|cleanroom:|check=|nosemgrep|trivy:|checkov:|kics-scan)", re.IGNORECASE
+)
 
 
 def without_instruction(site: Site) -> Edit:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from msgspec import Struct
+
 from cleanroom.engine.events import Clean, Fill, Need, Other, Remove
 from cleanroom.engine.ledger import Layer, Ledger, Outcome, empties
-from cleanroom.records import dataclass
 from cleanroom.syntax.paths import below
-from cleanroom.syntax.regex import regex
 
 
-@dataclass(frozen=True, slots=True)
-class Wanting:
+class Wanting(Struct, frozen=True):
     """A later RUN with a command that fails once the cache is gone from the layers before it."""
 
     layer: Layer
@@ -74,7 +73,9 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
 
 
 # Scripts that install nothing, by what they are for everywhere: autoconf's, and those that only set variables.
-_HARMLESS = regex(r"the script (?:\S*/)?(?:configure|autogen\.sh|activate|os-release|\S*\.?bashrc|\.profile) could\b")
+_HARMLESS = re.compile(
+    r"the script (?:\S*/)?(?:configure|autogen\.sh|activate|os-release|\S*\.?bashrc|\.profile) could\b"
+)
 
 
 def unseen(ledger: Ledger, layer: Layer) -> int | None:
@@ -93,7 +94,7 @@ def unseen(ledger: Ledger, layer: Layer) -> int | None:
 
 # Programs that have apt install what they name, some of them without an update of their own: rosdep
 # (https://docs.ros.org/en/independent/api/rosdep/html/commands.html), devscripts, and those that manage machines.
-_BY_APT = regex(
+_BY_APT = re.compile(
     r"(?<![\w./-])(?:rosdep\s+install|mk-build-deps|gdebi|tasksel|apt-fast|nala|ansible-playbook|puppet\s+apply"
     r"|chef-client|salt-call)(?![\w./-])"
 )
@@ -119,7 +120,7 @@ def installer(ledger: Ledger, outcome: Outcome) -> tuple[int, str] | None:
     return None
 
 
-_OFFLINE = regex(
+_OFFLINE = re.compile(
     r"(?<![\w-])--(?:prefer-)?offline\b|--no-index\b|--no-network\b|--network=none\b|GOPROXY=[\"']?off\b"
     r"|\w*OFFLINE\w*[= ]|\bmvnw?\b[^&;|]*\s-\w*o\b|\bcargo\b[^&;|]*\s--frozen(?![\w-])",
     re.IGNORECASE,
@@ -192,7 +193,7 @@ def topped_up(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
 
 
 # Folders that hold much besides a cache: who copies them does not ask for the cache.
-_BROAD = regex(r"/|/(?:root|home|usr|var|opt|etc|srv|app|tmp)|/home/[^/]+|/usr/local|/usr/lib|/var/(?:lib|cache)")
+_BROAD = re.compile(r"/|/(?:root|home|usr|var|opt|etc|srv|app|tmp)|/home/[^/]+|/usr/local|/usr/lib|/var/(?:lib|cache)")
 
 
 def copier(ledger: Ledger, outcome: Outcome) -> int | None:

@@ -9,7 +9,6 @@ from cleanroom.engine.events import Event, Fill, Need
 from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.lint.fixes.script import Place, Script
 from cleanroom.syntax import shell
-from cleanroom.syntax.regex import regex
 
 
 class DeclinedError(Exception):
@@ -168,7 +167,7 @@ class Site:
         return ""
 
 
-_BROKEN_GAP = regex(r"[ \t]*(?:&&[ \t]*[\\`]\r?\n[ \t]*|[\\`]\r?\n[ \t]*&&[ \t]*)")
+_BROKEN_GAP = re.compile(r"[ \t]*(?:&&[ \t]*[\\`]\r?\n[ \t]*|[\\`]\r?\n[ \t]*&&[ \t]*)")
 
 
 def _started_with_e(argv: list[str]) -> bool:

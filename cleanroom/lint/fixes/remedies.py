@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from msgspec import Struct
+
 from cleanroom.engine.argv import PYTHON
 from cleanroom.engine.events import Clean, Fill, Remove
 from cleanroom.engine.interpreter import Walker
@@ -12,17 +14,14 @@ from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.script import Place
 from cleanroom.recipes.facts import at_home
 from cleanroom.recipes.model import Recipe, Remedy
-from cleanroom.records import dataclass
 from cleanroom.syntax import shell
 from cleanroom.syntax.dockerfile import assignments
 from cleanroom.syntax.globs import matches
 from cleanroom.syntax.paths import UNKNOWN, below
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.text import Edit, MappedText, Span
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(Struct):
     """Edits under way: what they do in words, and why a build could break by them, if one could."""
 
     title: str
@@ -33,8 +32,7 @@ class Plan:
 # -- the text of a clean-up --------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Cleaning:
+class Cleaning(Struct, frozen=True):
     """The commands of a clean-up. ``own``: one of them is the manager's; ``paths`` of an only ``rm -rf``."""
 
     commands: tuple[tuple[str, ...], ...]
@@ -43,7 +41,7 @@ class Cleaning:
     why: str = ""  # not plain: right only if the author agrees
 
 
-_WORD = regex(r"[\w./~*:=@%+,-]+")
+_WORD = re.compile(r"[\w./~*:=@%+,-]+")
 _SYSTEM = frozenset(("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "sbin", "sys"))
 _CORE = frozenset(
     ("usr/bin", "usr/lib", "usr/lib64", "usr/sbin", "usr/local", "usr/share", "var/lib", "var/cache", "var/log")
@@ -267,7 +265,7 @@ def _check_operands(site: Site, operands: list[str]) -> None:
                 raise DeclinedError(f"a mount on {mount.target} is in the way")
 
 
-_PATH_CHANGES = regex(r"\bactivate\b|\bsource\s|(?:^|[\s;&(\"'])\.\s+\S|\bPATH=|\bnvm\b|\bpyenv\b|\bexport\s")
+_PATH_CHANGES = re.compile(r"\bactivate\b|\bsource\s|(?:^|[\s;&(\"'])\.\s+\S|\bPATH=|\bnvm\b|\bpyenv\b|\bexport\s")
 
 
 def _check_own(site: Site, fills: list[Fill]) -> None:
@@ -305,7 +303,7 @@ def _in_subshell(node: shell.Node, command: shell.Command) -> bool:
 
 # -- prevent by an option ----------------------------------------------------------------------------------------------
 
-_OPTION = regex(r"--?[A-Za-z][\w.:-]*(?:=[\w.:/,+-]+)?")
+_OPTION = re.compile(r"--?[A-Za-z][\w.:-]*(?:=[\w.:/,+-]+)?")
 
 
 def option(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
@@ -406,7 +404,7 @@ def _in_array(site: Site, fill: Fill, text: str, verbs: tuple[str, ...]) -> Edit
 # -- prevent by a variable ---------------------------------------------------------------------------------------------
 
 
-_SWITCHES = regex(r"\b(?:su|runuser|sudo|doas)\b")
+_SWITCHES = re.compile(r"\b(?:su|runuser|sudo|doas)\b")
 
 
 def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
@@ -484,7 +482,7 @@ def before(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
 
 # -- mount -------------------------------------------------------------------------------------------------------------
 
-_SYNTAX = regex(r"docker/dockerfile(?:-upstream)?(?::(?P<version>[\w.-]+))?(?:@.*)?\Z")
+_SYNTAX = re.compile(r"docker/dockerfile(?:-upstream)?(?::(?P<version>[\w.-]+))?(?:@.*)?\Z")
 
 
 def knows_mounts(site: Site) -> bool:

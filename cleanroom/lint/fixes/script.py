@@ -15,15 +15,14 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from operator import itemgetter
 
+from msgspec import Struct
+
 from cleanroom.engine.conditions import TESTS
-from cleanroom.records import dataclass
 from cleanroom.syntax import shell
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.text import Edit, MappedText, Span
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Struct, frozen=True):
     """One link of a chain; ``operator`` joins it to the one before ("" at the first)."""
 
     node: shell.Node
@@ -35,8 +34,7 @@ class Link:
         return self.node.span
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(Struct, frozen=True):
     """A chain of links and what ends it: ``;``, ``&``, a line feed, or "" at the end."""
 
     links: tuple[Link, ...]
@@ -44,16 +42,14 @@ class Statement:
     terminator_span: Span
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Place:
+class Place(Struct, frozen=True, order=True):
     """A link, by the number of its statement and its own in that."""
 
     statement: int
     link: int
 
 
-@dataclass(frozen=True, slots=True)
-class Spot:
+class Spot(Struct, frozen=True):
     """Behind which link a command can join, and by ``&&`` or ``;``."""
 
     place: Place
@@ -513,7 +509,7 @@ class Script:
         return Edit(Span(start, end), "")
 
 
-_USES_STATUS = regex(r"\$\?|\$\{\?|PIPESTATUS|\$_\b|\b(?:exit|return)\s*(?:$|[;&|)}\n#])")
+_USES_STATUS = re.compile(r"\$\?|\$\{\?|PIPESTATUS|\$_\b|\b(?:exit|return)\s*(?:$|[;&|)}\n#])")
 _GAPS = {
     "&&": re.compile(r"(?:\s|\\(?=\r?\n))*&&(?:\s|\\(?=\r?\n))*"),
     ";": re.compile(r"(?:\s|\\(?=\r?\n))*;?(?:\s|\\(?=\r?\n))*"),

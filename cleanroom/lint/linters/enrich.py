@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from cleanroom.engine.ledger import Ledger, Outcome
 from cleanroom.lint.check import findings, read, with_fix
@@ -11,9 +14,7 @@ from cleanroom.lint.findings import SIZE_RULES, Finding, Problem, Report
 from cleanroom.lint.linters import rule_ids
 from cleanroom.lint.linters.reports import Reported
 from cleanroom.recipes.library import Library
-from cleanroom.records import dataclass
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TypeAlias
 
@@ -28,8 +29,7 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(Struct, frozen=True):
     """A linter's finding, and what cleanroom says to it."""
 
     reported: Reported
@@ -40,8 +40,7 @@ class Judged:
     is_ours: bool = False  # the rule is cleanroom's own: `cleanroom export` wrote it
 
 
-@dataclass(frozen=True, slots=True)
-class Enriched:
+class Enriched(Struct, frozen=True):
     """A Dockerfile: what the linter says of it, judged, and what it missed."""
 
     path: str
@@ -99,8 +98,7 @@ def canonical(rule: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class _About:
+class _About(Struct, frozen=True):
     """What a linter's rule is about."""
 
     managers: tuple[str, ...]  # none where it is about something else

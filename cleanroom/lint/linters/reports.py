@@ -6,15 +6,14 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from cleanroom.records import dataclass
+from msgspec import Struct
 
 
 class ReportError(ValueError):
     """A text that is no report that can be read; the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reported:
+class Reported(Struct, frozen=True):
     """What another linter says."""
 
     linter: str  # hadolint, semgrep …; of SARIF, the name that the tool gives itself, in lower case

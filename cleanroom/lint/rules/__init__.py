@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.engine.events import Fill
 from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.lint.findings import Advice, Finding
 from cleanroom.recipes.facts import applies, at_home, by_sudo, remedy_text
 from cleanroom.recipes.model import Cache, Recipe, Typical
-from cleanroom.records import dataclass, replace
 from cleanroom.syntax.paths import UNKNOWN, below, covers
 from cleanroom.syntax.text import Span
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """A rule. ``explanation`` is for a person: what it finds, why it matters, a bad and a good example."""
 
     name: str

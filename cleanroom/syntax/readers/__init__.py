@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+from msgspec.structs import replace
+
 from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
-from cleanroom.records import dataclass, replace
 from cleanroom.syntax import dockerfile
 from cleanroom.syntax.dockerfile import Dockerfile, DockerfileError
 from cleanroom.syntax.globs import matches
 
 
-@dataclass(frozen=True, slots=True)
-class Reader:
+class Reader(Struct, frozen=True):
     """A kind of file. ``parse`` raises DockerfileError for text that it cannot read.
 
     What is no Dockerfile is given as one: a script is a ``RUN`` with a here-document, whose spans are those of the

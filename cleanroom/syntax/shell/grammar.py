@@ -14,11 +14,10 @@ from _thread import allocate_lock
 from functools import cache, lru_cache
 from importlib import import_module
 from importlib.machinery import ExtensionFileLoader, PathFinder
+from typing import TYPE_CHECKING
 
-from cleanroom.records import dataclass, field
-from cleanroom.syntax.regex import regex
+from msgspec import Struct, field
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
@@ -43,8 +42,7 @@ class UnreadableError(Exception):
         self.index = index
 
 
-@dataclass(frozen=True, slots=True)
-class Heredoc:
+class Heredoc(Struct, frozen=True):
     """A here-document: where its delimiter word and its body (without the closing line) are."""
 
     delimiter: int
@@ -55,8 +53,7 @@ class Heredoc:
     tabs: bool  # <<-: leading tabs are dropped
 
 
-@dataclass(slots=True)
-class Masked:
+class Masked(Struct):
     """A masked text and what its masks stand for."""
 
     text: str
@@ -65,7 +62,7 @@ class Masked:
 
 
 # What can be masked wherever it stands: inside quotes and comments a mask changes nothing.
-_ANYWHERE = regex(
+_ANYWHERE = re.compile(
     r"""
     (?= [^\x00-\x7f] | [$\[\\<>;\#\n\r\v\f] )            # what any of them begins with, to be quick
     (?:
@@ -103,7 +100,7 @@ def _mask(match: re.Match[str]) -> str:
 
 
 # With nothing behind it a continued line is one that ends.
-_LAST_CONTINUATION = regex(r"(?<!\\)\\(?=\r?\n\s*\Z)")
+_LAST_CONTINUATION = re.compile(r"(?<!\\)\\(?=\r?\n\s*\Z)")
 
 
 def mask(text: str, *, embedded: bool = False) -> Masked:
@@ -116,11 +113,11 @@ def mask(text: str, *, embedded: bool = False) -> Masked:
     return masked
 
 
-_SPECIAL = regex(r"[\\'\"`$()<\n#}]")
-_BACKTICKS = regex(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
-ANSI_C = regex(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
-_DELIMITER = regex(r"""[ \t]*((?:[^\s;&|()<>'"\\$`]|\\.|'[^'\n]*'|"[^"\n]*")+)""")
-_QUOTES = regex(r"""\\(.)|['"]""")
+_SPECIAL = re.compile(r"[\\'\"`$()<\n#}]")
+_BACKTICKS = re.compile(r"`(?:[^`\\]|\\.)*`", re.DOTALL)
+ANSI_C = re.compile(r"\$'(?:[^'\\]|\\.)*'", re.DOTALL)
+_DELIMITER = re.compile(r"""[ \t]*((?:[^\s;&|()<>'"\\$`]|\\.|'[^'\n]*'|"[^"\n]*")+)""")
+_QUOTES = re.compile(r"""\\(.)|['"]""")
 
 
 class _Scanner:

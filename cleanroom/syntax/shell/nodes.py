@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from operator import itemgetter
 
-from cleanroom.records import dataclass
+from msgspec import Struct
+
 from cleanroom.syntax.text import MappedText, Span
 
 
@@ -18,16 +19,14 @@ class ShellError(ValueError):
         self.span = span
 
 
-@dataclass(frozen=True, slots=True)
-class Literal:
+class Literal(Struct, frozen=True):
     """Text after quote removal. Unquoted text may still hold globs, ``~`` and ``{a,b}``."""
 
     text: str
     quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """``$name`` or ``${name<operator>argument}``; ``$@``, ``$*``, ``$1``, ``$#``, ``$?`` too.
 
     ``operator`` is "" for a plain one, else as written (``:-``, ``-``, ``:=``, ``:+``, ``+``, ``?``, ``#``, ``##``,
@@ -40,8 +39,7 @@ class Parameter:
     quoted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Substitution:
+class Substitution(Struct, frozen=True):
     """``$(…)``, backticks (kind ``command``), ``<(…)``/``>(…)`` (``process``) or ``$((…))`` (``arithmetic``)."""
 
     kind: str
@@ -52,8 +50,7 @@ class Substitution:
 Part = Literal | Parameter | Substitution
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(Struct, frozen=True):
     """One word of a command. ``raw`` is as written (in the joined text); ``start``/``end`` index the joined text."""
 
     raw: str
@@ -72,8 +69,7 @@ class Word:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(Struct, frozen=True):
     """``name=value`` before or instead of a command; of an array (``name=(…)``) ``value`` is None."""
 
     name: str
@@ -83,8 +79,7 @@ class Assignment:
     elements: tuple[Word, ...] = ()  # of an array
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(Struct, frozen=True):
     """``>``, ``>>``, ``<``, ``&>``, ``>&``, ``<<``, ``<<-``, ``<<<`` … with its target; of a here-document its body.
 
     ``operator`` is without the descriptor (``2>`` is ``>``). ``body`` is what the command reads, without the closing
@@ -99,8 +94,7 @@ class Redirect:
     expansions: tuple[Parameter | Substitution, ...] = ()  # in the body
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A simple command: assignments, words (the first names the program), redirects. Words may be empty."""
 
     words: tuple[Word, ...]
@@ -110,8 +104,7 @@ class Command:
     keyword: str = ""  # declare, export, local, readonly, unset … when the grammar sets them apart; also words[0]
 
 
-@dataclass(frozen=True, slots=True)
-class Pipeline:
+class Pipeline(Struct, frozen=True):
     """Commands joined by ``|`` or ``|&``, or one command behind ``!`` or ``time``."""
 
     parts: tuple[Node, ...]
@@ -119,8 +112,7 @@ class Pipeline:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class AndOr:
+class AndOr(Struct, frozen=True):
     """``first && second`` or ``first || second``; longer chains nest to the left, as the shell reads them."""
 
     first: Node
@@ -130,8 +122,7 @@ class AndOr:
     operator_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True):
     """One part of a sequence and what ends it: ``;``, ``&``, a line feed, or "" at the end."""
 
     node: Node
@@ -139,16 +130,14 @@ class Item:
     terminator_span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Sequence:
+class Sequence(Struct, frozen=True):
     """Commands one after the other."""
 
     items: tuple[Item, ...]
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class If:
+class If(Struct, frozen=True):
     """``branches`` are (condition, body) for ``if`` and each ``elif``."""
 
     branches: tuple[tuple[Sequence, Sequence], ...]
@@ -157,8 +146,7 @@ class If:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class For:
+class For(Struct, frozen=True):
     """``for name in words; do body; done``; ``words`` is None without ``in`` and for the C-style form."""
 
     name: str
@@ -168,8 +156,7 @@ class For:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class While:
+class While(Struct, frozen=True):
     """``while``, or ``until`` when ``until`` is True."""
 
     condition: Sequence
@@ -179,8 +166,7 @@ class While:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(Struct, frozen=True):
     """``case word in pattern) body;; … esac``; ``branches`` are (patterns as written, body)."""
 
     word: Word
@@ -189,8 +175,7 @@ class Case:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Group:
+class Group(Struct, frozen=True):
     """``( … )`` (a subshell) or ``{ …; }``."""
 
     subshell: bool
@@ -199,8 +184,7 @@ class Group:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(Struct, frozen=True):
     """A function definition; nothing runs until it is called."""
 
     name: str
@@ -208,8 +192,7 @@ class Function:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(Struct, frozen=True):
     """``[[ … ]]`` or ``(( … ))``: a condition without commands of its own but those substituted in it."""
 
     raw: str

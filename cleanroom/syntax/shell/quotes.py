@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 
-from cleanroom.syntax.regex import regex
 from cleanroom.syntax.shell.grammar import ANSI_C, expansion_end
 from cleanroom.syntax.shell.nodes import Word
 from cleanroom.syntax.text import MappedText
 
-BACKTICK_ESCAPE = regex(r"\\[`\\$]")
+BACKTICK_ESCAPE = re.compile(r"\\[`\\$]")
 _SIMPLE_ESCAPES = dict(zip("abeEfnrtv", "\a\b\x1b\x1b\f\n\r\t\v", strict=True))
-ANSI_ESCAPE = regex(
+ANSI_ESCAPE = re.compile(
     r"\\(?:([0-7]{1,3})|x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|c(.)|(.))", re.DOTALL
 )
 

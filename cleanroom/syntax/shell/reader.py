@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
-from cleanroom.records import replace
-from cleanroom.syntax.regex import regex
+from msgspec.structs import replace
+
 from cleanroom.syntax.shell.grammar import ANSI_C, Heredoc, Masked, UnreadableError, grow, kinds, mask
 from cleanroom.syntax.shell.nodes import (
     AndOr,
@@ -35,7 +36,6 @@ from cleanroom.syntax.shell.nodes import (
 from cleanroom.syntax.shell.quotes import ANSI_ESCAPE, ansi_escape
 from cleanroom.syntax.text import MappedText, Span
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import tree_sitter
 
@@ -70,36 +70,36 @@ _RESERVED = frozenset(
     {"if", "then", "elif", "else", "fi", "for", "select", "while", "until", "do", "done", "case", "esac", "function"}
     | {"coproc", "{", "}", "[[", "!"}
 )
-_BLANK = regex(r"(?:[ \t]|\r(?=\n)|\\\r?\n)*")
-_CONTINUATION = regex(r"(?:\\\r?\n)+")
-_LINE_END = regex(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*\n")
-_REST = regex(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*")
-_NOTHING = regex(r"(?:[ \t\r\n]|\\\r?\n)*")
-_OPERATOR = regex(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
-_PLAIN = regex(r"[^\\$'\"`()\s]+")
-_PLAIN_COMMAND = regex(r"[^\\$'\"`()<>;&|#=\s]+(?:[ \t]+[^\\$'\"`()<>;&|#\s]+)*")
-_NOT_BLANK = regex(r"[^ \t]+")
-_EXPANSION = regex(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
-_NAME = regex(r"[^\s;&|()<>]+")
-_ASSIGNED = regex(r"[A-Za-z_]\w*(?:\[.*\])?\+?=", re.ASCII | re.DOTALL)
-_CONDITION = regex(r"\[\[\s.*[\s)]\]\]", re.DOTALL)
-_DESCRIPTOR = regex(r"\d+|\{\w+\}", re.ASCII)
-_NAMED = regex(r"\$(?:([A-Za-z_]\w*)|([0-9@*#?$!-]))", re.ASCII)
-_LENGTH = regex(r"\$\{#([A-Za-z_]\w*|[0-9]+|[@*#?$!-])\}", re.ASCII)
-_BRACED = regex(r"\$\{(!?)([A-Za-z_]\w*|[0-9]+|[@*#?$!-])", re.ASCII)
-_OPERATION = regex(r":[-=?+]|[-=?+]|##?|%%?|//?")
-_ESCAPES = regex(r"(?:\\(?:\r?\n|.))+", re.DOTALL)
-_ESCAPE = regex(r"\\(?:\r?\n|(.))", re.DOTALL)
-_QUOTED_ESCAPE = regex(r"\\(?:(\r?\n)|([$`\"\\]))")
-_DOUBLE_QUOTED = regex(r'(?:[^\\"]|\\.)*', re.DOTALL)
-_TIME = regex(r"time(?:[ \t]+(?:-p|--|time(?=[ \t])))*(?=[ \t])")
+_BLANK = re.compile(r"(?:[ \t]|\r(?=\n)|\\\r?\n)*")
+_CONTINUATION = re.compile(r"(?:\\\r?\n)+")
+_LINE_END = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*\n")
+_REST = re.compile(r"(?:[ \t\r]|\\\r?\n|#[^\n]*)*")
+_NOTHING = re.compile(r"(?:[ \t\r\n]|\\\r?\n)*")
+_OPERATOR = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
+_PLAIN = re.compile(r"[^\\$'\"`()\s]+")
+_PLAIN_COMMAND = re.compile(r"[^\\$'\"`()<>;&|#=\s]+(?:[ \t]+[^\\$'\"`()<>;&|#\s]+)*")
+_NOT_BLANK = re.compile(r"[^ \t]+")
+_EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
+_NAME = re.compile(r"[^\s;&|()<>]+")
+_ASSIGNED = re.compile(r"[A-Za-z_]\w*(?:\[.*\])?\+?=", re.ASCII | re.DOTALL)
+_CONDITION = re.compile(r"\[\[\s.*[\s)]\]\]", re.DOTALL)
+_DESCRIPTOR = re.compile(r"\d+|\{\w+\}", re.ASCII)
+_NAMED = re.compile(r"\$(?:([A-Za-z_]\w*)|([0-9@*#?$!-]))", re.ASCII)
+_LENGTH = re.compile(r"\$\{#([A-Za-z_]\w*|[0-9]+|[@*#?$!-])\}", re.ASCII)
+_BRACED = re.compile(r"\$\{(!?)([A-Za-z_]\w*|[0-9]+|[@*#?$!-])", re.ASCII)
+_OPERATION = re.compile(r":[-=?+]|[-=?+]|##?|%%?|//?")
+_ESCAPES = re.compile(r"(?:\\(?:\r?\n|.))+", re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:\r?\n|(.))", re.DOTALL)
+_QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
+_DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
+_TIME = re.compile(r"time(?:[ \t]+(?:-p|--|time(?=[ \t])))*(?=[ \t])")
 # What the grammar misses: a ``;`` between ``)`` and ``done``, one in ``for x do``, an end of a line of assignments, and
 # a word that is a dash.
-_JOINT = regex(r"(?<=[)}])[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
-_FOR_DO = regex(r"\b(for[ \t]+[A-Za-z_]\w*)[ \t](?=[ \t]*do\b)", re.ASCII)
-_ASSIGNMENTS = regex(r"^([ \t]*(?:\w+=[^\s'\"\\()]*[ \t]+)+\w+=[^\s'\"\\()]*[ \t]*)\n", re.MULTILINE)
-_DASH = regex(r"(?<=[ \t])-(?=[ \t]*(?:[\n;|&)]|[0-9]?[<>]))")
-_WORD_END = regex(r"[ \t\n;&<>|()]")
+_JOINT = re.compile(r"(?<=[)}])[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
+_FOR_DO = re.compile(r"\b(for[ \t]+[A-Za-z_]\w*)[ \t](?=[ \t]*do\b)", re.ASCII)
+_ASSIGNMENTS = re.compile(r"^([ \t]*(?:\w+=[^\s'\"\\()]*[ \t]+)+\w+=[^\s'\"\\()]*[ \t]*)\n", re.MULTILINE)
+_DASH = re.compile(r"(?<=[ \t])-(?=[ \t]*(?:[\n;|&)]|[0-9]?[<>]))")
+_WORD_END = re.compile(r"[ \t\n;&<>|()]")
 
 
 class Reader:

@@ -15,7 +15,8 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
-from cleanroom.records import dataclass, field
+from msgspec import Struct, field
+
 from cleanroom.suggest import did_you_mean
 from cleanroom.syntax.dockerfile import (
     MAX_STAGES,
@@ -62,8 +63,7 @@ def is_definition(text: str) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Section:
+class _Section(Struct, frozen=True):
     """One ``%section``: its name in lower case, the words behind it, and its text."""
 
     name: str
@@ -73,8 +73,7 @@ class _Section:
     end: int
 
 
-@dataclass(slots=True)
-class _Stage:
+class _Stage(Struct):
     """What lies between one ``Bootstrap:`` and the next."""
 
     start: int

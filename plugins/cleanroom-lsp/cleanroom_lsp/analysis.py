@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from msgspec import Struct
+
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import findings, read, with_fix
 from cleanroom.lint.findings import Finding, Problem
@@ -14,15 +16,13 @@ from cleanroom.project.gitignore import Patterns
 from cleanroom.project.names import UnknownName
 from cleanroom.project.settings import SettingsError
 from cleanroom.recipes.model import RecipeError
-from cleanroom.records import dataclass
 from cleanroom.syntax.readers import READERS, Reader, for_file
 
 _LANGUAGES = {"dockerfile": "dockerfile", "containerfile": "dockerfile", "docker": "dockerfile"}
 _READ = ("library", "target", "read_file", "reader")
 
 
-@dataclass(frozen=True, slots=True)
-class Analysis:
+class Analysis(Struct, frozen=True):
     """One version of a document. Without a ledger, ``problems`` say why."""
 
     text: str

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from msgspec import Struct
+
 from cleanroom.engine.ledger import Ledger, Outcome
 from cleanroom.formats.findings.text import size
 from cleanroom.lint.rules import advice
-from cleanroom.records import dataclass
 from cleanroom.syntax.text import Span
 from cleanroom_lsp.analysis import Analysis
 
@@ -21,8 +22,7 @@ _BEHIND = re.compile(r"(?<=[^\s&|;\\])[ \t]+(?P<begun>&{0,2})\Z")
 _STAND_IN = "true"
 
 
-@dataclass(frozen=True, slots=True)
-class CleanUp:
+class CleanUp(Struct, frozen=True):
     """A command to write. ``span`` is what it takes the place of."""
 
     text: str

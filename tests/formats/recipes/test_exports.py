@@ -21,7 +21,7 @@ from cleanroom.formats.recipes.matching import Match, matches
 from cleanroom.recipes.library import load
 from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import Typical
-from cleanroom.records import plain
+from cleanroom.recipes.plain import plain
 from tests.oracles import linters as export_tools
 from tests.support import CASE_FILES, ROOT
 
