@@ -222,12 +222,11 @@ def cleanroom_images() -> Iterable[Source]:  # type: ignore[empty-body]
 def cleanroom_commands() -> Iterable[click.Command | Command]:  # type: ignore[empty-body]
     """Yield commands, which stand beside ``check`` and the others.
 
-    Each is a click command, or a ``cleanroom.commands.Command``, which is imported when it is called::
+    Each is a click command, or a ``cleanroom.plugins.command.Command``, which is imported when it is called::
 
         import click
 
-        from cleanroom import hookimpl
-        from cleanroom.recipes import library
+        from cleanroom import hookimpl, library
         from cleanroom.plugins.command import Command
 
 

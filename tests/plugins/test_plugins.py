@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 from cleanroom.plugins import manager
-from cleanroom.recipes.library import load
+from cleanroom.recipes.library import load, load_with
 from tests.support import CASE_FILES
 
 DOCKERFILE = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
@@ -504,8 +504,7 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every case about Cargo again, through every way out, with Cargo's recipe out of the box and in a plugin."""
-    from cleanroom import builtin
-    from cleanroom.recipes import library
+    from cleanroom import builtin, library
     from cleanroom.recipes.load import RECIPES
     from cleanroom.testing import check_case
 
@@ -525,9 +524,7 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
 
     def renew() -> None:
         monkeypatch.setattr(manager, "_ACTIVE", None)
-        sys.modules[
-            "cleanroom.recipes.library"
-        ].load_with.cache_clear()  # the module; the package has a function of this name
+        load_with.cache_clear()
 
     renew()
     inside = _answers(capsys)

@@ -1,6 +1,5 @@
 """Recipes from YAML: what is read, what is refused and where, and the canonical form."""
 
-import dataclasses
 import json
 import re
 import subprocess
@@ -14,6 +13,8 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import Struct
+from msgspec.structs import replace
 
 from cleanroom.recipes import load
 from cleanroom.recipes import yaml as yaml_nodes
@@ -208,11 +209,11 @@ def test_problems_without_libyaml(case: Mapping[str, Any], monkeypatch: pytest.M
 
 def recipe(identifier: str, **fields: Any) -> Recipe:
     minimal = parse_recipe(MINIMAL, f"{identifier}.yaml")
-    return dataclasses.replace(minimal, id=identifier, programs=(Program(names=(identifier,)),), **fields)
+    return replace(minimal, id=identifier, programs=(Program(names=(identifier,)),), **fields)
 
 
 def test_set_without_problems() -> None:
-    mine = dataclasses.replace(recipe("foo"), origin="mine.yaml", replaces="foo")
+    mine = replace(recipe("foo"), origin="mine.yaml", replaces="foo")
     assert validate_set([recipe("foo"), recipe("bar", aliases=("baz",)), mine]) == []
 
 
@@ -220,7 +221,7 @@ def test_set_without_problems() -> None:
     ("recipes", "message"),
     [
         (
-            [recipe("foo"), dataclasses.replace(recipe("foo"), programs=())],
+            [recipe("foo"), replace(recipe("foo"), programs=())],
             "the name 'foo' is claimed by foo (foo.yaml) and foo (foo.yaml)",
         ),
         (
@@ -232,14 +233,11 @@ def test_set_without_problems() -> None:
             "the name 'x' is claimed by foo (foo.yaml) and bar (bar.yaml)",
         ),
         (
-            [recipe("foo"), dataclasses.replace(recipe("bar"), programs=(Program(names=("x", "foo")),))],
+            [recipe("foo"), replace(recipe("bar"), programs=(Program(names=("x", "foo")),))],
             "the executable 'foo' is claimed by foo (foo.yaml) and bar (bar.yaml)",
         ),
         (
-            [
-                dataclasses.replace(recipe(name), programs=(Program(names=(name,), modules=("m",)),))
-                for name in ("a", "b")
-            ],
+            [replace(recipe(name), programs=(Program(names=(name,), modules=("m",)),)) for name in ("a", "b")],
             "the Python module 'm' is claimed by a (a.yaml) and b (b.yaml)",
         ),
         (
@@ -415,7 +413,7 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.dictionaries(words, values(arguments[1]), max_size=2)
     if arguments:
         return values(arguments[0])
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and issubclass(hint, Struct):
         return records(hint)
     return {str: words, int: st.integers(-5, 10**9), bool: st.booleans()}[hint]
 
@@ -462,11 +460,11 @@ def test_canonical_loses_no_comment(data: dict[str, Any], where: list[int]) -> N
     assert sorted(comment.findall(once)) == sorted(comment.findall(text))
 
 
-# -- the schema and the dataclasses
+# -- the schema and the records
 
 
 @pytest.mark.parametrize(("schema", "root"), [("recipe.schema.json", Recipe), ("bases.schema.json", load.Bases)])
-def test_schema_has_the_fields_of_the_dataclasses(schema: str, root: Any) -> None:
+def test_schema_has_the_fields_of_the_records(schema: str, root: Any) -> None:
     document = json.loads((load.RECIPES / schema).read_text("utf-8"))
     seen = []
 
