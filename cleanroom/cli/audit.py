@@ -18,7 +18,7 @@ from cleanroom.project.exits import FINDINGS
 if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading
     from cleanroom.images.causes import Source, Tied
-    from cleanroom.images.limits import Limits
+    from cleanroom.images.image import Limits
     from cleanroom.recipes.library import Library
 
 _WIDTH = 120  # of the lines, where there is no terminal
@@ -71,7 +71,7 @@ def command(
 
     Exits 0; with --max-waste 1 when there is more; 2 when the image could not be read.
     """
-    from cleanroom.images.limits import DEFAULT, NONE, ImageError
+    from cleanroom.images.image import DEFAULT, NONE, ImageError
 
     limit = None if max_waste is None else _limit(max_waste)
     limits = NONE if trust else DEFAULT
@@ -131,15 +131,16 @@ def _print_text(audit: Audit, tied: Tied | None, other: Audit | None) -> None:
     from shutil import get_terminal_size
 
     from cleanroom.formats.findings.text import wants_colour
-    from cleanroom.images.formats.text import compare, render
+    from cleanroom.images.formats.text import Detail, Look, compare, painted, plain, render
 
     colour = wants_colour(sys.stdout)
     width = get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
-    for line in render(audit, tied, colour=colour, width=width, verbose=is_verbose()):
+    look = Look(width, painted if colour else plain, Detail.ALL if is_verbose() else Detail.LARGE)
+    for line in render(audit, tied, look):
         click.echo(line, color=colour)
     if other is not None:
         click.echo()
-        for line in compare(audit, other, width=width):
+        for line in compare(audit, other, width):
             click.echo(line, color=colour)
 
 
@@ -167,7 +168,7 @@ def _limit(text: str) -> Callable[[int], float]:
 
 def _source(dockerfile: str, target: str | None, context: str | None, library: Library) -> Source:
     from cleanroom.images.causes import Source
-    from cleanroom.images.limits import ImageError
+    from cleanroom.images.image import ImageError
     from cleanroom.project import discover
     from cleanroom.project.check import script_reader
 
@@ -182,26 +183,25 @@ def _source(dockerfile: str, target: str | None, context: str | None, library: L
 def _read(
     image: str, platform: str, base: str | None, source: Source | None, limits: Limits, library: Library
 ) -> Reading:
+    from cleanroom.images import base as base_image
     from cleanroom.images.audit import audit
-    from cleanroom.images.limits import ImageError
+    from cleanroom.images.image import ImageError
     from cleanroom.images.sources import open_image
 
     diff_ids: tuple[str, ...] | None = None
     if base is not None:
-        with open_image(base, platform=platform, limits=limits) as below:
-            diff_ids = below.configuration.diff_ids
+        with open_image(base, platform=platform, limits=limits) as lower:
+            diff_ids = lower.configuration.diff_ids
             if not diff_ids:
                 raise ImageError(f"{base}: is no image with layers, and cannot be a --base")
     with open_image(image, platform=platform, limits=limits) as found, _bar(found.layers) as progress:
-        return audit(
-            found,
-            library=library,
-            base=diff_ids,
-            base_name=base or "",
-            base_layers=None if source is None else source.base_layers,
-            limits=limits,
-            progress=progress,
-        )
+        if diff_ids is not None:
+            below = base_image.below(found, base or "", diff_ids)
+        elif source is not None:
+            below = base_image.beside_dockerfile(found.configuration, source.base_layers(found.configuration))
+        else:
+            below = base_image.guess(found.configuration)
+        return audit(found, library=library, base=below, limits=limits, progress=progress)
 
 
 @contextmanager

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from cleanroom.engine.ledger import Layer as BuiltLayer
 from cleanroom.engine.ledger import Outcome
 from cleanroom.images import account, history
+from cleanroom.images.advice import Advisor
+from cleanroom.images.base import BaseImage, guess
 from cleanroom.images.contents import Contents, read
-from cleanroom.images.image import Configuration, Image
-from cleanroom.images.limits import DEFAULT, ImageError, Limits
+from cleanroom.images.image import DEFAULT, Configuration, Image, Limits
 from cleanroom.images.tree import Tree, show
 from cleanroom.lint.findings import Advice
-from cleanroom.lint.rules import advice
-from cleanroom.recipes.facts import applies, home_of, remedy_text
 from cleanroom.recipes.library import Library, load
-from cleanroom.recipes.model import Base, Recipe, Remedy
+from cleanroom.recipes.model import Base
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,91 +115,82 @@ def audit(
     image: Image,
     *,
     library: Library | None = None,
-    base: Sequence[str] | None = None,
-    base_name: str = "",
-    base_layers: Callable[[Configuration], int | None] | None = None,
+    base: BaseImage | None = None,
     limits: Limits = DEFAULT,
     progress: Callable[[int], None] | None = None,
 ) -> Reading:
     """Read an image and say what it carries. Raises ImageError.
 
-    ``base`` holds the ``diff_ids`` of the image it is built on, ``base_name`` is that one's name; ``base_layers`` tells
-    how many layers are its, for those who know from elsewhere. Else the history is asked.
+    ``base`` is the image that it is built on; without it, the history is asked.
     """
     library = library or load()
     configuration = image.configuration
     contents = read(image, limits, progress)
-    guess = history.guess_base(configuration)
-    count, base_from = guess.layers, "history" if guess.layers else ""
-    known = base_layers(configuration) if base_layers is not None else None
-    if known is not None:
-        count, base_from = known, "dockerfile"
-    if base is not None:
-        if tuple(base) != configuration.diff_ids[: len(base)]:
-            raise ImageError(f"{image.reference}: is not built on the image that --base names: its layers differ")
-        count, base_from = len(base), "option"
-    name = base_name or guess.name
+    base = guess(configuration) if base is None else base
     system = contents.text(b"etc/os-release")
-    place = library.base(_known_base(library, name, system, configuration))
+    facts = library.base(_known_base(library, base.name, system, configuration))
     steps = history.layer_steps(configuration, len(contents.layers))
-    missing = [path for path in place.files if not contents.tree.exists(account.pattern(path))]
-    told = history.tell(configuration.history, place.images[0], missing, library)
-    outcomes = {layer: told.outcomes.get(step, ()) for layer, step in enumerate(steps) if step is not None}
-    candidates = _places(library, place, configuration, contents, outcomes)
+    outcomes = _outcomes(contents, configuration, steps, facts, library)
+    candidates = _places(library, facts, configuration, contents, outcomes)
     filled = {layer: {(item.fill.recipe.id, item.fill.cache.id) for item in found} for layer, found in outcomes.items()}
     weights, counted = account.weigh(contents, candidates, filled)
+    advisor = Advisor(library, facts, configuration)
+    leftovers = sorted(
+        (
+            _leftover(key, weight, base, outcomes.get(key.layer, ()), advisor)
+            for key, weight in weights.items()
+            if weight.size or weight.linked
+        ),
+        key=lambda item: (item.layer, -item.bytes, item.manager, item.cache, item.removed_in or 0),
+    )
+    found = Audit(
+        reference=image.reference,
+        kind=image.kind,
+        digest=image.digest,
+        platform=configuration.platform,
+        system=_os_name(system),
+        layers=tuple(_layers(contents, configuration, steps, base)),
+        leftovers=tuple(leftovers),
+        remedies=tuple(_remedies(leftovers, outcomes, advisor)),
+        base_from=base.known_from.value,
+        base_name=base.name,
+        problems=tuple(contents.problems),
+    )
+    return Reading(found, contents, configuration, counted)
+
+
+def _outcomes(
+    contents: Contents, configuration: Configuration, steps: Sequence[int | None], facts: Base, library: Library
+) -> dict[int, tuple[Outcome, ...]]:
+    """Return what the commands of the history do to caches, by layer."""
+    missing = [path for path in facts.files if not contents.tree.exists(account.pattern(path))]
+    told = history.tell(configuration.history, facts.images[0], missing, library)
+    return {layer: told.outcomes.get(step, ()) for layer, step in enumerate(steps) if step is not None}
+
+
+def _layers(
+    contents: Contents, configuration: Configuration, steps: Sequence[int | None], base: BaseImage
+) -> Iterator[Layer]:
     hidden = _hidden(contents.tree, len(contents.layers))
-    layers = tuple(
-        Layer(
+    for index, (layer, step) in enumerate(zip(contents.layers, steps, strict=True)):
+        made = None if step is None else configuration.history[step]
+        yield Layer(
             number=index + 1,
             digest=configuration.diff_ids[index] if index < len(configuration.diff_ids) else "",
-            instruction=_instruction(configuration, steps[index]),
-            created=_created(configuration, steps[index]),
+            instruction="" if made is None else history.command(made.created_by).shown,
+            created="" if made is None else made.created,
             files=layer.files,
             bytes=layer.bytes,
             unpacked=layer.unpacked,
             stored=layer.stored,
             compression=layer.compression,
-            is_base=index < count,
+            is_base=index < base.layers,
             hidden=hidden[index],
         )
-        for index, layer in enumerate(contents.layers)
-    )
-    advisor = _Advisor(library, place, configuration)
-    leftovers = []
-    for key, weight in weights.items():
-        if weight.size or weight.linked:
-            leftovers.append(_leftover(key, weight, count, outcomes.get(key.layer, ()), advisor))
-    leftovers.sort(key=lambda item: (item.layer, -item.bytes, item.manager, item.cache, item.removed_in or 0))
-    by_manager: dict[tuple[int, str], list[str]] = {}
-    for leftover in leftovers:
-        if leftover.bytes and leftover.cache not in by_manager.setdefault((leftover.layer, leftover.manager), []):
-            by_manager[leftover.layer, leftover.manager].append(leftover.cache)
-    return Reading(
-        Audit(
-            reference=image.reference,
-            kind=image.kind,
-            digest=image.digest,
-            platform=configuration.platform,
-            system=_os_name(system),
-            layers=layers,
-            leftovers=tuple(leftovers),
-            remedies=tuple(
-                (number, manager, advisor.together(manager, caches, outcomes.get(number - 1, ())))
-                for (number, manager), caches in by_manager.items()
-            ),
-            base_from=base_from if count else "",
-            base_name=name,
-            problems=tuple(contents.problems),
-        ),
-        contents,
-        configuration,
-        counted,
-    )
 
 
 def _leftover(
-    key: account.Key, weight: account.Weight, base_layers: int, outcomes: Sequence[Outcome], advisor: _Advisor
+    key: account.Key, weight: account.Weight, base: BaseImage, outcomes: Sequence[Outcome], advisor: Advisor
 ) -> Leftover:
     recipe = advisor.library.find(key.manager)
     outcome = _outcome(key.manager, key.cache, outcomes)
@@ -216,7 +205,7 @@ def _leftover(
         stored=weight.stored,
         linked=weight.linked,
         removed_in=key.removed_in + 1 if key.removed_in >= 0 else None,
-        is_base=key.layer < base_layers,
+        is_base=key.layer < base.layers,
         expected="" if outcome is None else outcome.state,
         remedies=advisor.each(recipe, key.cache, outcome),
     )
@@ -228,50 +217,16 @@ def _outcome(manager: str, cache: str, outcomes: Sequence[Outcome]) -> Outcome |
     return next((item for item in found if item.state == "left"), found[-1] if found else None)
 
 
-class _Advisor:
-    """Knows the remedies: for the command that filled a cache, or in general where that command is not known."""
-
-    def __init__(self, library: Library, base: Base, configuration: Configuration) -> None:
-        self.library = library
-        self._base = base
-        self._user = configuration.user.partition(":")[0] or "root"
-
-    def each(self, recipe: Recipe, cache: str, outcome: Outcome | None) -> tuple[Advice, ...]:
-        """Return the remedies for one cache."""
-        if outcome is not None:
-            return tuple(advice(outcome.fill, outcome.layer))
-        return tuple(
-            Advice(remedy.kind, self._text(remedy)) for remedy in self._holding(recipe) if cache in remedy.caches
-        )
-
-    def together(self, manager: str, caches: Collection[str], outcomes: Sequence[Outcome]) -> tuple[Advice, ...]:
-        """Return the fewest remedies that keep all these caches of a manager out of a layer."""
-        recipe = self.library.find(manager)
-        layer = next((item.layer for item in outcomes if item.fill.recipe.id == manager), None)
-        remedies = self._holding(recipe, layer)
-        wanted = set(caches)
-        chosen: list[Advice] = []
-        for kinds in (("clean", "prevent"), ("mount",)):
-            while wanted:
-                useful = [item for item in remedies if item.kind in kinds and wanted & set(item.caches)]
-                if not useful:
-                    break
-                best = max(useful, key=lambda item: len(wanted & set(item.caches)))
-                chosen.append(Advice(best.kind, self._text(best, layer)))
-                wanted -= set(best.caches)
-        return tuple(chosen)
-
-    def _holding(self, recipe: Recipe, layer: BuiltLayer | None = None) -> list[Remedy]:
-        user = layer.user.partition(":")[0] if layer is not None else "root"
-        return [
-            remedy
-            for remedy in recipe.remedies
-            if applies(remedy.versions, remedy.bases, self._base, recipe.id) is True
-            and (user in ("root", "0") or not remedy.root_only)
-        ]
-
-    def _text(self, remedy: Remedy, layer: BuiltLayer | None = None) -> str:
-        return remedy_text(remedy, layer.home if layer is not None else home_of(self._user, self._base))
+def _remedies(
+    leftovers: Sequence[Leftover], outcomes: Mapping[int, Sequence[Outcome]], advisor: Advisor
+) -> Iterator[tuple[int, str, tuple[Advice, ...]]]:
+    """Yield by layer and manager the remedies for all its caches there."""
+    caches: dict[tuple[int, str], dict[str, None]] = {}
+    for item in leftovers:
+        if item.bytes:
+            caches.setdefault((item.layer, item.manager), {})[item.cache] = None
+    for (layer, manager), names in caches.items():
+        yield layer, manager, advisor.together(manager, names, outcomes.get(layer - 1, ()))
 
 
 def _places(
@@ -300,15 +255,15 @@ def _known_base(library: Library, name: str, system: str, configuration: Configu
     """Return the name of an image by which the library knows this one's base: its versions, its kind of system."""
     guesses = [name]
     environment = configuration.environment
-    for variable, image in (("NODE_VERSION", "node"), ("PYTHON_VERSION", "python"), ("GOLANG_VERSION", "golang")):
+    for variable, official in (("NODE_VERSION", "node"), ("PYTHON_VERSION", "python"), ("GOLANG_VERSION", "golang")):
         if value := environment.get(variable):
-            guesses.append(f"{image}:{value.removeprefix('v')}")
+            guesses.append(f"{official}:{value.removeprefix('v')}")
     fields = _os_release(system)
     if identifier := fields.get("ID"):
         guesses.append(f"{identifier}:{fields.get('VERSION_ID') or fields.get('VERSION_CODENAME') or 'latest'}")
-    for guess in guesses:
-        if guess and re.fullmatch(r"[\w][\w./:@-]*", guess) and library.base(guess).family:
-            return guess
+    for image in guesses:
+        if image and re.fullmatch(r"[\w][\w./:@-]*", image) and library.base(image).family:
+            return image
     return name if re.fullmatch(r"[\w][\w./:@-]*", name or " ") else "scratch"
 
 
@@ -324,14 +279,6 @@ def _os_release(system: str) -> dict[str, str]:
 def _os_name(system: str) -> str:
     fields = _os_release(system)
     return fields.get("PRETTY_NAME") or fields.get("ID", "")
-
-
-def _instruction(configuration: Configuration, step: int | None) -> str:
-    return "" if step is None else history.command(configuration.history[step].created_by).shown
-
-
-def _created(configuration: Configuration, step: int | None) -> str:
-    return "" if step is None else configuration.history[step].created
 
 
 def _hidden(tree: Tree, layers: int) -> list[int]:

@@ -10,8 +10,7 @@ from msgspec import Struct
 from cleanroom.engine.ledger import Ledger, TargetError, build
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
-from cleanroom.images.image import Configuration
-from cleanroom.images.limits import ImageError
+from cleanroom.images.image import Configuration, ImageError
 from cleanroom.lint.check import check
 from cleanroom.lint.findings import SIZE_RULES, Finding
 from cleanroom.recipes.library import Library, load

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
-from cleanroom.images.limits import ImageError, Limits
+from cleanroom.images.image import ImageError, Limits
 
 PIECE = 1 << 20  # bytes handed on at once, at most
 _READ = 1 << 16  # bytes read at once

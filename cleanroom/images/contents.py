@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,10 +12,9 @@ from queue import Empty, Queue
 from threading import Event, Thread
 
 from cleanroom.images.compression import Stream
-from cleanroom.images.image import Image
-from cleanroom.images.limits import DEFAULT, Limits
+from cleanroom.images.image import DEFAULT, Image, Limits
 from cleanroom.images.tar import FILE, FOLDER, LINK, OTHER, SYMLINK, Member, members
-from cleanroom.images.tree import Tree, show
+from cleanroom.images.tree import Names, Tree, show
 
 PASSWD, OS_RELEASE = b"etc/passwd", b"etc/os-release"
 _WANTED = (PASSWD, b"/os-release")
@@ -56,7 +55,7 @@ def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None]
     """Read all layers; ``progress`` is told of every so many bytes. Raises ImageError."""
     if image.folder:
         return _folder(image.folder, limits, progress)
-    tree = Tree(limits, whiteouts=image.kind != "rootfs")
+    tree = Tree(limits, Names.PLAIN if image.kind == "rootfs" else Names.WITH_WHITEOUTS)
     contents = Contents(tree, [])
     budget = limits.unpacked
     for source in image.layers:
@@ -137,60 +136,71 @@ def _layer(tree: Tree, texts: dict[int, bytes], stream: Stream) -> LayerContents
 
 def _folder(root: str, limits: Limits, progress: Callable[[int], None] | None) -> Contents:
     """Read a root file system that is unpacked already, as one layer. Nothing but names and sizes is looked at."""
-    tree = Tree(limits, whiteouts=False)
+    tree = Tree(limits, Names.PLAIN)
     contents = Contents(tree, [])
     tree.begin(root)
-    seen: dict[tuple[int, int], bytes] = {}
+    walk = _Walk(root, contents.problems)
+    links: dict[tuple[int, int], tuple[bytes, int]] = {}  # of files with several names: the first, and its inode here
     counts: dict[int, int] = {}
     position = 0
-    top = os.fsencode(root)
-    device = Path(root).stat().st_dev
-    stack = [b""]
-    while stack:
-        folder = stack.pop()
-        try:
-            entries = sorted(os.scandir(top + b"/" + folder), key=lambda entry: entry.name)
-        except OSError as error:
-            contents.problems.append(f"{show(folder) or root}: cannot be read: {error.strerror}")
-            continue
-        for entry in entries:
-            name = folder + b"/" + entry.name if folder else entry.name
-            try:
-                status = entry.stat(follow_symlinks=False)
-                kind = _kind(status.st_mode)
-                target = os.readlink(entry.path) if kind == SYMLINK else b""  # noqa: PTH115 - bytes
-            except OSError as error:
-                contents.problems.append(f"{show(name)}: cannot be read: {error.strerror}")
+    for name, kind, status, target in walk:
+        size = status.st_size if kind == FILE else 0
+        if kind == FILE and status.st_nlink > 1:
+            first, _ = links.setdefault((status.st_dev, status.st_ino), (name, len(tree.sizes)))
+            if first != name:
+                tree.add(Member(LINK, name, first, 0, 0, 0, None))
                 continue
-            if status.st_dev != device or (root == "/" and name in _NOT_FILES):
-                continue  # mounted there, and nothing that the image has
-            if kind == FOLDER:
-                stack.append(name)
-            size = 0
-            if kind == FILE:
-                key = (status.st_dev, status.st_ino)
-                if status.st_nlink > 1 and key in seen:
-                    tree.add(Member(LINK, name, seen[key], 0, 0, 0, None))
-                    continue
-                size = status.st_size
-                if status.st_nlink > 1:
-                    seen[key] = name
-                    counts[len(tree.sizes)] = status.st_nlink
-            tree.add(Member(kind, name, target, size, position, position + size, None))
-            position += size
+            counts[len(tree.sizes)] = status.st_nlink
+        tree.add(Member(kind, name, target, size, position, position + size, None))
+        position += size
         if progress is not None:
-            progress(len(entries))
+            progress(1)
     tree.finish()
     for number, count in counts.items():
         tree.links[number] = max(count, tree.links[number])  # also those outside of the folder
     for path in (PASSWD, OS_RELEASE):
         found = tree.resolve(path)
         if found is not None and type(found[1]) is int:
-            contents.texts[found[1]] = _text(top + b"/" + found[0])
-    contents.layers.append(
-        LayerContents(position, position, "", sum(1 for size in tree.sizes if size), sum(tree.sizes))
-    )
+            contents.texts[found[1]] = _text(walk.top + b"/" + found[0])
+    files = sum(1 for size in tree.sizes if size)
+    contents.layers.append(LayerContents(position, position, "", files, sum(tree.sizes)))
     return contents
+
+
+class _Walk:
+    """All that lies in a folder and below, on its own file system: name, kind, status, target of a link."""
+
+    def __init__(self, root: str, problems: list[str]) -> None:
+        self.top = os.fsencode(root)
+        self._root = root
+        self._problems = problems
+        self._device = Path(root).stat().st_dev
+
+    def __iter__(self) -> Iterator[tuple[bytes, int, os.stat_result, bytes]]:
+        stack = [b""]
+        while stack:
+            folder = stack.pop()
+            for entry in self._entries(folder):
+                name = folder + b"/" + entry.name if folder else entry.name
+                try:
+                    status = entry.stat(follow_symlinks=False)
+                    kind = _kind(status.st_mode)
+                    target = os.readlink(entry.path) if kind == SYMLINK else b""  # noqa: PTH115 - bytes
+                except OSError as error:
+                    self._problems.append(f"{show(name)}: cannot be read: {error.strerror}")
+                    continue
+                if status.st_dev != self._device or (self._root == "/" and name in _NOT_FILES):
+                    continue  # mounted there, and nothing that the image has
+                if kind == FOLDER:
+                    stack.append(name)
+                yield name, kind, status, target
+
+    def _entries(self, folder: bytes) -> list[os.DirEntry[bytes]]:
+        try:
+            return sorted(os.scandir(self.top + b"/" + folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self._problems.append(f"{show(folder) or self._root}: cannot be read: {error.strerror}")
+            return []
 
 
 def _kind(mode: int) -> int:

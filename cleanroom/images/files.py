@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from cleanroom.images.image import Readable
-from cleanroom.images.limits import ImageError, Limits
+from cleanroom.images.image import ImageError, Limits, Readable
 from cleanroom.images.tar import FILE, LINK, SYMLINK, index
 
 _MOST_LINKS = 40

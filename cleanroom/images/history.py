@@ -88,40 +88,6 @@ def layer_steps(configuration: Configuration, layers: int) -> tuple[int | None, 
 
 
 @dataclass(frozen=True, slots=True)
-class Guess:
-    """How many layers are the base image's, as far as the history tells, and what that image is called."""
-
-    layers: int
-    name: str = ""
-
-
-def guess_base(configuration: Configuration) -> Guess:
-    """Tell where the base image ends.
-
-    Buildah writes the name of the image that FROM named into the comment of the first step after it. Else, an image
-    ends with its CMD or ENTRYPOINT: what comes before the last one that still has layers behind it was built before.
-    """
-    steps = configuration.history
-    named = [
-        (index, match[1])
-        for index, step in enumerate(steps)
-        if (match := re.fullmatch(r"FROM (\S+)", step.comment)) and not re.fullmatch(r"[0-9a-f]{8,64}", match[1])
-    ]
-    end, name = 0, configuration.base_name
-    if named:
-        end, image = named[-1]
-        name = name or image
-    else:
-        ends = [index + 1 for index, step in enumerate(steps) if command(step.created_by).keyword in _LAST]
-        layered = [index for index, step in enumerate(steps) if step.makes_layer]
-        end = max((index for index in ends if layered and layered[-1] >= index), default=0)
-    return Guess(sum(step.makes_layer for step in steps[:end]), name)
-
-
-_LAST = ("CMD", "ENTRYPOINT")
-
-
-@dataclass(frozen=True, slots=True)
 class Told:
     """What the engine makes of the history: the outcomes of each step."""
 

@@ -15,8 +15,16 @@ from functools import partial
 from typing import Any
 
 from cleanroom.images.files import Files, read
-from cleanroom.images.image import Image, LayerSource, configuration, hexadecimal, json_object, texts
-from cleanroom.images.limits import ImageError, Limits
+from cleanroom.images.image import (
+    Image,
+    ImageError,
+    LayerSource,
+    Limits,
+    configuration,
+    hexadecimal,
+    json_object,
+    texts,
+)
 
 _ATTESTATION = "vnd.docker.reference.type"
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")

@@ -18,8 +18,7 @@ from msgspec.structs import replace
 from cleanroom.images import layout
 from cleanroom.images.compression import Stream
 from cleanroom.images.files import ArchiveFiles, FolderFiles
-from cleanroom.images.image import Image, LayerSource
-from cleanroom.images.limits import DEFAULT, ImageError, Limits
+from cleanroom.images.image import DEFAULT, Image, ImageError, LayerSource, Limits
 from cleanroom.images.tar import members
 from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
 

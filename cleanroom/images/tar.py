@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 from zlib import adler32
 
-from cleanroom.images.limits import LONGEST_PATH, ImageError
+from cleanroom.images.image import LONGEST_PATH, ImageError
 
 FILE, LINK, SYMLINK, FOLDER, OTHER = range(5)
 
@@ -143,44 +143,21 @@ class _File(_Source):
 
 
 def _members(source: _Source, label: str, wanted: tuple[bytes, ...]) -> Iterator[Member]:
-    pax: dict[bytes, bytes] = {}
-    long_name = long_target = b""
+    said = _Said(label)
     start = -1
-    while True:
-        data, position = source.data, source.position
-        if len(data) - position < _BLOCK:
-            if not source.more(_BLOCK):
-                if len(source.data) == 0 and not (pax or long_name or long_target):
-                    return  # without the two blocks that end an archive, as some tools write it
-                raise ImageError(f"{label}: the archive is cut off")
-            data, position = source.data, source.position
-        header = data[position : position + _BLOCK]
+    while (header := _header(source, said)) is not None:
         if start < 0:
-            start = source.passed + position
-        source.position = position + _BLOCK
-        if header == _ZEROS:
-            if pax or long_name or long_target:
-                raise ImageError(f"{label}: the archive ends within a member")
-            return
+            start = source.passed + source.position - _BLOCK
         _check(header, label, start)
         size = _number(header[124:136], label)
         flag = header[156:157]
         if flag in b"xgLKX":
-            if size > _LARGEST_EXTENSION:
-                raise ImageError(f"{label}: a member's extended header has {size:,} bytes; it is no honest archive")
-            body = source.take(size)
-            source.skip(-size % _BLOCK)
-            if flag == b"L":
-                long_name = body.partition(b"\0")[0]
-            elif flag == b"K":
-                long_target = body.partition(b"\0")[0]
-            elif flag != b"g":  # what a global header may say matters to no one here
-                pax.update(_records(body, label))
+            said.read(flag, size, source)
             continue
         kind = _KINDS.get(flag, FILE)  # unknown kinds are to be read as files (POSIX)
-        name = long_name or header[:100].partition(b"\0")[0]
-        target = long_target or (header[157:257].partition(b"\0")[0] if kind in (LINK, SYMLINK) else b"")
-        if not long_name and header[257:263] == b"ustar\0" and header[345] and b"path" not in pax:
+        name = header[:100].partition(b"\0")[0]
+        target = header[157:257].partition(b"\0")[0] if kind in (LINK, SYMLINK) else b""
+        if header[345] and header[257:263] == b"ustar\0":
             name = header[345:500].partition(b"\0")[0] + b"/" + name
         real_size = -1
         if flag == b"S":
@@ -188,43 +165,77 @@ def _members(source: _Source, label: str, wanted: tuple[bytes, ...]) -> Iterator
             extended = header[482] == 1
             while extended:
                 extended = source.take(_BLOCK)[504] == 1
-        if pax:
-            name = pax.get(b"GNU.sparse.name", pax.get(b"path", name))
-            target = pax.get(b"linkpath", target)
-            if b"size" in pax:
-                size = _decimal(pax[b"size"], label)
-            for key in (b"GNU.sparse.realsize", b"GNU.sparse.size"):
-                if key in pax:
-                    real_size = _decimal(pax[key], label)
+        if said:
+            name, target, size, real_size = said.instead_of(name, target, size, real_size)
+            said = _Said(label)
         if len(name) > LONGEST_PATH or len(target) > LONGEST_PATH:
             raise ImageError(f"{label}: a name has {max(len(name), len(target)):,} bytes; no system can unpack it")
         if kind == FILE and name.endswith(b"/") and flag != b"S":
             kind = FOLDER  # as archives older than POSIX have it
         stored = size if kind == FILE or flag == b"D" else 0  # whatever the header of a link or folder says
-        content = None
         source.data_start = source.passed + source.position
+        content = None
         if kind == FILE and stored <= _LARGEST_CONTENT and wanted and name.endswith(wanted):
             content = source.take(stored)
             source.skip(-stored % _BLOCK)
         elif stored:
-            whole = stored + -stored % _BLOCK
-            if source.position + whole <= len(source.data):
-                source.position += whole
-            else:
-                source.skip(whole)
-        yield Member(
-            kind,
-            name,
-            target,
-            (real_size if real_size >= 0 else size) if kind == FILE else 0,
-            start,
-            source.passed + source.position,
-            content,
-        )
+            source.skip(stored + -stored % _BLOCK)
+        unpacked = (real_size if real_size >= 0 else size) if kind == FILE else 0
+        yield Member(kind, name, target, unpacked, start, source.passed + source.position, content)
         start = -1
-        if pax:
-            pax = {}
-        long_name = long_target = b""
+
+
+def _header(source: _Source, said: _Said) -> bytes | None:
+    """Return the next header; None at the end of the archive. Raises ImageError."""
+    if len(source.data) - source.position < _BLOCK and not source.more(_BLOCK):
+        if not source.data and not said:
+            return None  # without the two blocks that end an archive, as some tools write it
+        raise ImageError(f"{source.name}: the archive is cut off")
+    header = source.data[source.position : source.position + _BLOCK]
+    source.position += _BLOCK
+    if header != _ZEROS:
+        return header
+    if said:
+        raise ImageError(f"{source.name}: the archive ends within a member")
+    return None
+
+
+class _Said:
+    """What extended headers say of the member that follows them; true if anything."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._pax: dict[bytes, bytes] = {}
+        self._name = b""
+        self._target = b""
+
+    def __bool__(self) -> bool:
+        return bool(self._pax or self._name or self._target)
+
+    def read(self, flag: bytes, size: int, source: _Source) -> None:
+        """Read the body of an extended header. Raises ImageError."""
+        if size > _LARGEST_EXTENSION:
+            raise ImageError(f"{self._label}: a member's extended header has {size:,} bytes; it is no honest archive")
+        body = source.take(size)
+        source.skip(-size % _BLOCK)
+        if flag == b"L":
+            self._name = body.partition(b"\0")[0]
+        elif flag == b"K":
+            self._target = body.partition(b"\0")[0]
+        elif flag != b"g":  # what a global header may say matters to no one here
+            self._pax.update(_records(body, self._label))
+
+    def instead_of(self, name: bytes, target: bytes, size: int, real_size: int) -> tuple[bytes, bytes, int, int]:
+        """Return what holds in the place of what the member's own header says. Raises ImageError."""
+        pax = self._pax
+        name = pax.get(b"GNU.sparse.name", pax.get(b"path", self._name or name))
+        target = pax.get(b"linkpath", self._target or target)
+        if b"size" in pax:
+            size = _decimal(pax[b"size"], self._label)
+        for key in (b"GNU.sparse.realsize", b"GNU.sparse.size"):
+            if key in pax:
+                real_size = _decimal(pax[key], self._label)
+        return name, target, size, real_size
 
 
 def _check(header: bytes, label: str, place: int) -> None:

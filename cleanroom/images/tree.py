@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator
+from enum import Enum
 from fnmatch import fnmatchcase
 from typing import Union
 
-from cleanroom.images.limits import DEFAULT, LONGEST_PATH, ImageError, Limits
+from cleanroom.images.image import DEFAULT, LONGEST_PATH, ImageError, Limits
 from cleanroom.images.tar import FOLDER, LINK, SYMLINK, Member
 
 Entry = Union["Folder", int]
@@ -24,14 +25,21 @@ _OPAQUE = b".wh..wh..opq"
 _MOST_LINKS = 40  # symbolic links in a row, as in Linux
 
 
+class Names(Enum):
+    """What names such as ``.wh.x`` mean."""
+
+    WITH_WHITEOUTS = "whiteouts"  # as in a layer: x is gone
+    PLAIN = "plain"  # nothing but themselves
+
+
 class Tree:
     """Layers laid over each other. Feed it with ``begin``, ``add`` and ``finish``, the lowest layer first.
 
     Paths are bytes without a slash at either end; the root is ``b""``. Symbolic links are followed as within the
-    image, never out of it. With ``whiteouts=False``, names such as ``.wh.x`` mean nothing but themselves.
+    image, never out of it.
     """
 
-    def __init__(self, limits: Limits = DEFAULT, *, whiteouts: bool = True) -> None:
+    def __init__(self, limits: Limits = DEFAULT, names: Names = Names.WITH_WHITEOUTS) -> None:
         self.root: Folder = {}
         self.hidden: dict[int, Folder] = {}  # by the layer that removed or replaced it; folders as they were
         self.sizes = array("Q")  # bytes of a file
@@ -43,7 +51,7 @@ class Tree:
         self.layer = -1
         self._label = ""
         self._limits = limits
-        self._heeds_whiteouts = whiteouts
+        self._heeds_whiteouts = names is Names.WITH_WHITEOUTS
         self._entries = 0
         self._name_bytes = 0
         self._whiteouts: list[tuple[Folder, bytes, bytes]] = []  # folder, its path, the name hidden; b"": all

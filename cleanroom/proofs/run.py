@@ -17,9 +17,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from cleanroom.images import account
+from cleanroom.images import base as base_image
 from cleanroom.images.audit import Reading, audit
-from cleanroom.images.image import LayerSource, gzipped
-from cleanroom.images.limits import ImageError
+from cleanroom.images.image import ImageError, LayerSource, gzipped
 from cleanroom.images.sources import open_image
 from cleanroom.images.tree import show
 from cleanroom.proofs import plan, verdict
@@ -339,7 +339,8 @@ class _Bench:
         target = self._engine.folder / f"saved-{token_hex(3)}"
         try:
             with open_image(self._engine.save(image, target)) as found:
-                reading = audit(found, library=self._workshop.library, base=self._below, base_name=self._proof.base)
+                base = base_image.below(found, self._proof.base, self._below)
+                reading = audit(found, library=self._workshop.library, base=base)
                 own = list(zip(found.configuration.diff_ids, found.layers, strict=True))[len(self._below) :]
                 compressed = sum(self._compressed(*item) for item in own) if compress else 0
         except (ImageError, BuildError) as error:

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from cleanroom.images.audit import Audit, audit
-from cleanroom.images.limits import ImageError
+from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
 from tests.support import builds as engine
 

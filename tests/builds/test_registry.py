@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from cleanroom.images.audit import audit
-from cleanroom.images.limits import ImageError
+from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
 from tests.support.images import config, docker_save, layer
 

@@ -22,7 +22,8 @@ from jsonschema import Draft202012Validator
 from cleanroom.cli import main
 from cleanroom.formats.findings import FEEDS
 from cleanroom.images.audit import Audit, Leftover, audit
-from cleanroom.images.limits import ImageError
+from cleanroom.images.base import below
+from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
 from tests.support import CASE_FILES
 from tests.support.images import Layout, archive, config, dir_transport, docker_save, gzipped, layer, oci, sha, zstd
@@ -195,11 +196,12 @@ def test_several_images_in_one_layout(tmp_path: Path) -> None:
 
 def test_base_by_its_layers(tmp_path: Path) -> None:
     reference = oci(tmp_path / "image", LAYERS, CONFIG)
-    found = run(reference, base=[sha(LAYERS[0]), sha(LAYERS[1])])
+    with open_image(reference) as image:
+        found = run(reference, base=below(image, "web", [sha(LAYERS[0]), sha(LAYERS[1])]))
+        with pytest.raises(ImageError, match="not built on"):
+            below(image, "web", [sha(LAYERS[1])])
     assert [item.is_base for item in found.layers] == [True, True, False]
     assert (found.base_from, found.own_waste, found.waste) == ("option", 0, 100_000)
-    with pytest.raises(ImageError, match="not built on"):
-        run(reference, base=[sha(LAYERS[1])])
 
 
 def test_stored_bytes_are_those_of_the_stream(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleanroom.images.audit import audit
-from cleanroom.images.limits import DEFAULT, ImageError
+from cleanroom.images.image import DEFAULT, ImageError
 from cleanroom.images.sources import open_image
 from cleanroom.images.tar import members
 from cleanroom.images.tree import Tree

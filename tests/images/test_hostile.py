@@ -16,7 +16,7 @@ from random import Random
 import pytest
 
 from cleanroom.images.audit import Audit, audit
-from cleanroom.images.limits import DEFAULT, ImageError, Limits
+from cleanroom.images.image import DEFAULT, ImageError, Limits
 from cleanroom.images.sources import open_image
 from tests.support.images import Layout, config, docker_save, gzipped, layer, oci, sha
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
 
 from click import style
 
@@ -17,10 +20,64 @@ _EIGHTHS = " ▏▎▍▌▋▊▉█"
 _SMALL = 10_000  # bytes; caches below are one line together
 
 
-def render(audit: Audit, tied: Tied | None = None, *, colour: bool, width: int, verbose: bool = False) -> Iterator[str]:
-    """Yield the lines; long ones are cut or wrapped to ``width`` columns."""
+class Detail(Enum):
+    """How much is shown."""
+
+    LARGE = "large"  # the caches that weigh something; small ones in a line
+    ALL = "all"
+
+
+def painted(text: str, **look: Any) -> str:
+    """Return the text with colours and weight for a terminal, as ``click.style`` takes them."""
+    return style(text, **look)
+
+
+def plain(text: str, **_: Any) -> str:
+    """Return the text as it is."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """How the lines look: ``width`` is that to which they are cut or wrapped, ``paint`` is painted or plain."""
+
+    width: int
+    paint: Callable[..., str] = plain
+    detail: Detail = Detail.LARGE
+
+
+def render(audit: Audit, tied: Tied | None, look: Look) -> Iterator[str]:
+    """Yield the lines."""
+    width = look.width
+    yield from _head(audit, look)
+    yield ""
+    if not audit.waste:
+        yield "No package manager left a cache behind."
+    else:
+        share = _percent(audit.waste, audit.bytes)
+        without = size(audit.bytes - audit.waste)
+        yield from _wrap(
+            f"{size(audit.waste)} of it is left by package managers, {share}; without: {without}", "", width
+        )
+        yield ""
+        yield from _managers(audit, look)
+        for layer in audit.layers:
+            found = [
+                item
+                for item in audit.leftovers
+                if item.layer == layer.number and (item.bytes or look.detail is Detail.ALL)
+            ]
+            if found:
+                yield ""
+                yield from _layer(audit, tied, found, look)
+    yield from _hidden(audit, width)
+    yield from _unborne(tied, width)
+
+
+def _head(audit: Audit, look: Look) -> Iterator[str]:
+    width = look.width
     head = _cut(printable(audit.reference), width)
-    yield style(head, bold=True) if colour else head
+    yield look.paint(head, bold=True)
     facts = [fact for fact in (audit.platform, audit.system) if fact]
     layers = f"{len(audit.layers)} layer{'s' * (len(audit.layers) != 1)}"
     facts.append(f"{size(audit.bytes)} in {layers}")
@@ -33,83 +90,60 @@ def render(audit: Audit, tied: Tied | None = None, *, colour: bool, width: int, 
         how = " (by its history)" if audit.base_from == "history" else ""
         span = "layer 1 is" if len(base) == 1 else f"layers 1 to {len(base)} are"
         yield from _wrap(f"{span} the base image{name}{how}: {size(sum(layer.bytes for layer in base))}", "  ", width)
-    yield ""
-    if not audit.waste:
-        yield "No package manager left a cache behind."
-        yield from _hidden(audit, width)
-        yield from _unborne(tied, width)
-        return
-    share = _percent(audit.waste, audit.bytes)
-    line = f"{size(audit.waste)} of it is left by package managers, {share}; without: {size(audit.bytes - audit.waste)}"
-    yield from _wrap(line, "", width)
-    yield ""
-    yield from _managers(audit, colour=colour, width=width)
-    for layer in audit.layers:
-        found = [item for item in audit.leftovers if item.layer == layer.number and (item.bytes or verbose)]
-        if not found:
-            continue
-        yield ""
-        weight = sum(item.bytes for item in found)
-        origin = "base image: " if layer.is_base else ""
-        head = f"Layer {layer.number}, {size(weight)} of {size(layer.bytes)}  {origin}{printable(layer.instruction)}"
-        head = _cut(head.rstrip(), width)
-        yield style(head, bold=True) if colour else head
-        yield from _layer(audit, tied, found, width=width, verbose=verbose, colour=colour)
-    yield from _hidden(audit, width)
-    yield from _unborne(tied, width)
 
 
-def _managers(audit: Audit, *, colour: bool, width: int) -> Iterator[str]:
+def _managers(audit: Audit, look: Look) -> Iterator[str]:
     rows = [row for row in waste_by_manager(audit) if row[1]]
     names = max(len(name) for name, *_ in rows)
     most = rows[0][1]
-    bar = max(min(_BAR, width - names - 40), 4)
+    bar = max(min(_BAR, look.width - names - 40), 4)
     for name, weight, _, caches in rows:
         parts = ", ".join(
             f"{cache} {size(count)}" for cache, count in sorted(caches.items(), key=lambda item: -item[1]) if count
         )
-        filled = _bar(weight / most, bar)
-        drawn = style(filled, fg="yellow") if colour else filled
+        drawn = look.paint(_bar(weight / most, bar), fg="yellow")
         text = f"{size(weight):>10} {_percent(weight, audit.bytes):>7}  "
-        line = _cut(parts, max(width - names - bar - len(text) - 4, 8))
+        line = _cut(parts, max(look.width - names - bar - len(text) - 4, 8))
         yield f"  {name:<{names}}  {drawn}{text}{line}".rstrip()
 
 
-def _layer(
-    audit: Audit, tied: Tied | None, found: list[Leftover], *, width: int, verbose: bool, colour: bool
-) -> Iterator[str]:
+def _layer(audit: Audit, tied: Tied | None, found: list[Leftover], look: Look) -> Iterator[str]:
+    layer = audit.layers[found[0].layer - 1]
+    weight = sum(item.bytes for item in found)
+    origin = "base image: " if layer.is_base else ""
+    head = f"Layer {layer.number}, {size(weight)} of {size(layer.bytes)}  {origin}{printable(layer.instruction)}"
+    yield look.paint(_cut(head.rstrip(), look.width), bold=True)
     causes = {} if tied is None else {id(cause.leftover): cause for cause in tied.causes}
-    large = [item for item in found if item.bytes >= _SMALL or verbose]
+    large = [item for item in found if item.bytes >= _SMALL or look.detail is Detail.ALL]
     names = max((len(f"{item.manager}.{item.cache}") for item in large), default=0)
     for item in large:
-        name = f"{item.manager}.{item.cache}"
-        files = f"{item.files:,} file{'s' * (item.files != 1)}"
-        compressed = f", {size(item.stored)} to pull" if audit.layers[item.layer - 1].compression else ""
-        yield from _wrap(
-            f"{name:<{names}}  {size(item.bytes):>8}  {files}{compressed}: {_paths(item)}", "  ", width, names + 14
-        )
-        if item.removed_in is not None:
-            late = f"layer {item.removed_in} removes it, too late: the bytes ship with layer {item.layer}"
-            for line in _wrap(late, " " * (names + 14), width):
-                yield style(line, fg="yellow") if colour else line
+        yield from _leftover(audit, item, names, look)
         if tied is not None and (cause := causes.get(id(item))):
-            yield from _wrap(printable(_why(tied, cause)), " " * (names + 14), width)
+            yield from _wrap(printable(_why(tied, cause)), " " * (names + 14), look.width)
         if item.linked:
-            yield from _wrap(
-                f"{size(item.linked)} more there are hard links to files of something else, which cost nothing",
-                " " * (names + 14),
-                width,
-            )
+            line = f"{size(item.linked)} more there are hard links to files of something else, which cost nothing"
+            yield from _wrap(line, " " * (names + 14), look.width)
     small = [item for item in found if item not in large]
     if small:
         what = ", ".join(f"{item.manager}.{item.cache} {size(item.bytes)}" for item in small)
-        yield from _wrap(f"and {what}", "  ", width)
-    number = found[0].layer
-    for layer, manager, remedies in audit.remedies:
-        if layer == number and any(item in large for item in found if item.manager == manager):
+        yield from _wrap(f"and {what}", "  ", look.width)
+    for number, manager, remedies in audit.remedies:
+        if number == layer.number and any(item.manager == manager for item in large):
             for remedy in remedies:
-                where = _where(remedy, audit.layers[number - 1].instruction)
-                yield from _wrap(f"{where}: {printable(remedy.text)}", "  → ", width)
+                where = _where(remedy, layer.instruction)
+                yield from _wrap(f"{where}: {printable(remedy.text)}", "  → ", look.width)
+
+
+def _leftover(audit: Audit, item: Leftover, names: int, look: Look) -> Iterator[str]:
+    name = f"{item.manager}.{item.cache}"
+    files = f"{item.files:,} file{'s' * (item.files != 1)}"
+    compressed = f", {size(item.stored)} to pull" if audit.layers[item.layer - 1].compression else ""
+    line = f"{name:<{names}}  {size(item.bytes):>8}  {files}{compressed}: {_paths(item)}"
+    yield from _wrap(line, "  ", look.width, names + 14)
+    if item.removed_in is not None:
+        late = f"layer {item.removed_in} removes it, too late: the bytes ship with layer {item.layer}"
+        for line in _wrap(late, " " * (names + 14), look.width):
+            yield look.paint(line, fg="yellow")
 
 
 def _why(tied: Tied, cause: Cause) -> str:
@@ -152,7 +186,7 @@ def change(one: int, two: int) -> str:
     return f"{'+' if difference > 0 else '−'}{size(abs(difference))}" if difference else "="  # noqa: RUF001
 
 
-def compare(audit: Audit, other: Audit, *, width: int) -> Iterator[str]:
+def compare(audit: Audit, other: Audit, width: int) -> Iterator[str]:
     """Yield the lines of a table that shows two images side by side, the caches of each and the difference."""
     rows = comparison(audit, other)
     names = max(len(name) for name, *_ in rows)
