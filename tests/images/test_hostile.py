@@ -18,7 +18,7 @@ import pytest
 from cleanroom.images.audit import Audit, audit
 from cleanroom.images.image import DEFAULT, ImageError, Limits
 from cleanroom.images.sources import open_image
-from tests.support.images import Layout, config, docker_save, gzipped, layer, oci, sha
+from tests.support.images import Layout, config, docker_save, gzipped, layer, oci, sha, zstd
 
 
 def run(reference: str, limits: Limits = DEFAULT) -> Audit:
@@ -149,8 +149,6 @@ def test_bombs(tmp_path: Path) -> None:
     small = replace(DEFAULT, unpacked=32 << 20)
     assert "the layers unpack to more than" in fails(str(tmp_path / "gzip"), small)
     pytest.importorskip("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
-    from images_by_hand import zstd
-
     plain = zlib.decompress(data, 31)
     assert "300 times" in fails(oci(tmp_path / "zstd", [plain], config([plain]), zstd), limits)
     # A frame that asks for a window of 2 GiB.
