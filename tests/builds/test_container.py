@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,12 +19,10 @@ import pytest
 
 from cleanroom.images.audit import audit
 from cleanroom.images.sources import open_image
-from tests.builds.test_audit import WANTED, debian
 from tests.builds.test_fix import DOCKER_CLEAN
-from tests.support import ROOT
-from tests.support import builds as engine
+from tests.support import ROOT, builds
 
-pytestmark = pytest.mark.skipif(not WANTED, reason="takes minutes: set CLEANROOM_BUILD_IMAGES")
+pytestmark = [pytest.mark.builds, pytest.mark.xdist_group("container")]
 
 DOCKERFILE = (ROOT / "Dockerfile").read_text("utf-8")
 STAND_IN = """\
@@ -36,19 +35,19 @@ COPY wheels /wheels
 COPY pip.conf /etc/
 CMD ["python3"]
 """
-PYTHON = "3.11"  # of the Debian that engine.make_debian makes
+PYTHON = "3.11"  # of the Debian that builds.make_debian makes
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engine.Buildah]:
+def store(debian: Path) -> Iterator[builds.Buildah]:
     (name,) = set(re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE))
     (building,) = re.findall(r"^requires = \[(.*?)\]", (ROOT / "pyproject.toml").read_text("utf-8"), re.MULTILINE)
     wanted = re.findall(r'"(.*?)"', building)
     wanted += [requirement for requirement in requires("cleanroom-recipes") or () if "extra ==" not in requirement]
-    with engine.buildah() as made:
+    with builds.buildah() as made:
         context = made.folder / "context"
         context.mkdir()
-        debian(tmp_path_factory, context / "debian.tar")
+        shutil.copyfile(debian, context / "debian.tar")
         (context / "docker-clean").write_text(DOCKER_CLEAN)
         (context / "pip.conf").write_text("[global]\nno-index = true\nfind-links = /wheels\n")
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(context / "wheels")]
@@ -60,7 +59,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engine.Buildah]:
         yield made
 
 
-def run(store: engine.Buildah, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+def run(store: builds.Buildah, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run a command in the image as ``docker run --rm --volume FOLDER:/code:ro`` does, without its ENTRYPOINT."""
     container = store.run("from", "--pull-never", "localhost/cleanroom").strip()
     # Buildah makes 1 of every other status, and hands on what comes by two pipes in any order.
@@ -71,7 +70,7 @@ def run(store: engine.Buildah, folder: Path, *command: str) -> subprocess.Comple
     return subprocess.CompletedProcess(command, int(status), said.strip())
 
 
-def test_the_image_checks_what_is_mounted(store: engine.Buildah, tmp_path: Path) -> None:
+def test_the_image_checks_what_is_mounted(store: builds.Buildah, tmp_path: Path) -> None:
     inspected = json.loads(store.run("inspect", "--type", "image", "localhost/cleanroom"))
     configuration = inspected["OCIv1"]["config"]
     assert configuration["Entrypoint"] == ["cleanroom"]
@@ -89,7 +88,7 @@ def test_the_image_checks_what_is_mounted(store: engine.Buildah, tmp_path: Path)
     assert answer == "rm -rf /var/lib/apt/lists/*"
 
 
-def test_the_image_holds_no_more_than_what_is_installed(store: engine.Buildah) -> None:
+def test_the_image_holds_no_more_than_what_is_installed(store: builds.Buildah) -> None:
     reference = store.push("cleanroom", f"oci:{store.folder}/cleanroom")
     with open_image(reference) as image:
         found = audit(image).audit

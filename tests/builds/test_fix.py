@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,9 @@ import pytest
 import yaml
 
 from cleanroom.lint.fix import fix
-from tests.builds.test_audit import CACHES, WANTED, debian, node, package, weigh
-from tests.support import CASE_FILES
-from tests.support import builds as engine
+from tests.support import CASE_FILES, builds
 
-pytestmark = pytest.mark.skipif(not WANTED, reason="takes minutes: set CLEANROOM_BUILD_IMAGES")
+pytestmark = [pytest.mark.builds, pytest.mark.xdist_group("fix")]
 
 CASES: list[dict[str, Any]] = yaml.safe_load((CASE_FILES / "builds/fixes.yaml").read_text("utf-8"))
 
@@ -40,21 +39,21 @@ MARGIN = 64 * 1024
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engine.Buildah]:
-    with engine.buildah() as made:
+def store(debian: Path) -> Iterator[builds.Buildah]:
+    with builds.buildah() as made:
         context = made.folder / "context"
         context.mkdir()
-        debian(tmp_path_factory, context / "debian.tar")
+        shutil.copyfile(debian, context / "debian.tar")
         (context / "docker-clean").write_text(DOCKER_CLEAN)
-        node(context / "node")
+        builds.node(context / "node")
         for name in ("one", "two"):
-            package(context / "packages", name)
+            builds.package(context / "packages", name)
         made.build("base", BASE, context)
         made.run("tag", "localhost/base", "docker.io/library/debian:bookworm")  # a name that says what it is
         yield made
 
 
-def layers(store: engine.Buildah, name: str) -> list[Path]:
+def layers(store: builds.Buildah, name: str) -> list[Path]:
     """Return the folders of an image's layers above those of the base."""
     base, own = store.diff_ids("base"), store.diff_ids(name)
     assert own[: len(base)] == base
@@ -64,8 +63,8 @@ def layers(store: engine.Buildah, name: str) -> list[Path]:
 def left(folders: list[Path]) -> dict[str, int]:
     """Return what ships of each cache, in bytes."""
     sizes = {
-        cache: sum(weigh(folder, *patterns)[1] for folder in folders)
-        for cache, patterns in CACHES.items()
+        cache: sum(builds.weigh(folder, *patterns)[1] for folder in folders)
+        for cache, patterns in builds.CACHES.items()
         if cache != "npm.logs"  # how long they are differs with every run
     }
     return {cache: size for cache, size in sizes.items() if size}
@@ -75,23 +74,23 @@ PLAIN = [case for case in CASES if "<<" not in case["dockerfile"]]
 
 
 @pytest.mark.parametrize("case", PLAIN, ids=[case["name"] for case in PLAIN])
-def test_build(store: engine.Buildah, case: dict[str, Any]) -> None:
+def test_build(store: builds.Buildah, case: dict[str, Any]) -> None:
     build(store, case)
 
 
-def test_here_documents(store: engine.Buildah) -> None:
+def test_here_documents(store: builds.Buildah) -> None:
     """By the Buildah of a newer Debian: one test, so that one process makes that.
 
     Here-documents that begin with #! or are the input of a command need mounts that this way of building lacks.
     """
-    with engine.newer_buildah() as newer:
+    with builds.newer_buildah() as newer:
         newer.load("base", store.push("base", f"oci:{newer.folder}/base"))
         for case in CASES:
             if case not in PLAIN:
                 build(newer, case)
 
 
-def build(store: engine.Buildah, case: dict[str, Any]) -> None:
+def build(store: builds.Buildah, case: dict[str, Any]) -> None:
     """Build a case before and after the fix, and look at what is in the layers."""
     assert not case.keys() - {"name", "dockerfile", "left", "runs", "prefer"}
     fixed = fix(case["dockerfile"], prefer=case.get("prefer", ""))
@@ -104,7 +103,7 @@ def build(store: engine.Buildah, case: dict[str, Any]) -> None:
         store.build(f"{name}-{when}-runs", f"FROM localhost/{name}-{when}\nRUN {case['runs']}\n")
         folders = layers(store, f"{name}-{when}")
         caches[when] = left(folders)
-        sizes[when] = sum(weigh(folder, "*")[1] for folder in folders)
+        sizes[when] = sum(builds.weigh(folder, "*")[1] for folder in folders)
     assert sorted(caches["before"]) == case["left"]
     assert not caches["after"], fixed.text
     saved = sizes["before"] - sizes["after"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
@@ -16,12 +14,10 @@ import pytest
 from cleanroom.images.audit import audit
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
+from tests.support import program
 from tests.support.images import config, docker_save, layer
 
-TOOLS = ("skopeo", "docker-registry")
-MISSING = [tool for tool in TOOLS if not shutil.which(tool)]
-assert not MISSING or not os.environ.get("CLEANROOM_REQUIRE_TOOLS"), f"not installed: {', '.join(MISSING)}"
-pytestmark = pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}")
+pytestmark = pytest.mark.builds
 LAYERS = [layer({"var/lib/apt/lists/x": 100_000, "bin/sh": 10}), layer({"root/.cache/pip/a": 200_000})]
 
 
@@ -39,7 +35,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     folder.mkdir(parents=True)
     (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    command = ["docker-registry", "serve", str(settings)]
+    command = [program("docker-registry"), "serve", str(settings)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             while process.poll() is None:
@@ -57,7 +53,7 @@ def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 def test_an_image_in_a_registry(registry: str, tmp_path: Path) -> None:
     archive = docker_save(tmp_path / "image.tar", LAYERS, config(LAYERS))
     place = f"docker://{registry}/team/web:1"
-    subprocess.run(["skopeo", "copy", "--quiet", f"docker-archive:{archive}", place], check=True)
+    subprocess.run([program("skopeo"), "copy", "--quiet", f"docker-archive:{archive}", place], check=True)
     with open_image(place) as image:
         found = audit(image).audit
     caches = [(item.layer, item.manager, item.bytes) for item in found.leftovers]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import lzma
-import os
 import re
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from cleanroom.images.audit import Audit, Leftover, audit
 from cleanroom.images.base import below
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
-from tests.support import CASE_FILES
+from tests.support import CASE_FILES, program
 from tests.support.images import Layout, archive, config, dir_transport, docker_save, gzipped, layer, oci, sha, zstd
 
 CASES = [
@@ -488,11 +487,7 @@ def test_page_of_an_image_that_wants_to_be_more(tmp_path: Path, capsys: pytest.C
             assert len(Page(out).boxes) > 3
 
 
-DIVE = Path(sys.executable).with_name("dive")
-assert DIVE.exists() or not os.environ.get("CLEANROOM_REQUIRE_TOOLS"), "dive is not installed"
-
-
-@pytest.mark.skipif(not DIVE.exists(), reason="needs dive (the extra `oracle` installs it)")
+@pytest.mark.oracle
 def test_what_dive_says_of_removed_and_replaced_files(tmp_path: Path) -> None:
     layers = [
         layer({"a/": None, "a/removed": 7_000, "b/": None, "b/replaced": 50_000, "var/lib/apt/lists/x": 900_000}),
@@ -501,7 +496,7 @@ def test_what_dive_says_of_removed_and_replaced_files(tmp_path: Path) -> None:
     history = [{"created_by": "RUN one"}, {"created_by": "RUN two"}]
     reference = docker_save(tmp_path / "image.tar", layers, config(layers, history))
     target = tmp_path / "dive.json"
-    command = [str(DIVE), "--source", "docker-archive", reference, "--json", str(target)]
+    command = [program("dive"), "--source", "docker-archive", reference, "--json", str(target)]
     subprocess.run(command, check=True, capture_output=True, timeout=600)
     wasted = {item["file"]: item["sizeBytes"] for item in json.loads(target.read_text())["image"]["fileReference"]}
     found = run(reference)

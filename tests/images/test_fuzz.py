@@ -21,7 +21,7 @@ from cleanroom.images.tree import Tree
 from tests.support.images import Layout, config, docker_save, gzipped, layer, oci, zstd
 
 LIMITS = replace(DEFAULT, unpacked=64 << 20, entries=20_000)
-SLOW = settings(max_examples=150, suppress_health_check=list(HealthCheck))
+SLOW = settings(max_examples=settings().max_examples, suppress_health_check=list(HealthCheck))
 
 
 def read(reference: str) -> None:

@@ -42,7 +42,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.text() | st.lists(PIECES, max_size=25).map("".join))
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=3 * settings().max_examples)
 def test_any_text_gives_a_report(text: str) -> None:
     report = check(text)
     source = Source(text)

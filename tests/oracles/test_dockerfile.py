@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import runpy
-import tarfile
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +11,6 @@ from cleanroom.syntax.dockerfile import KEYWORDS, DockerfileError, Instruction, 
 from tests.support import SHARED
 
 TRUTH = SHARED / "suites" / "dockerfile_truth.py"
-CORPUS = SHARED / "corpus" / "dockerfiles.tar.xz"
 
 pytestmark = pytest.mark.shared
 
@@ -44,7 +40,7 @@ def collapsed(instruction: Instruction) -> str | tuple[str, ...]:
     return " ".join(instruction.arguments.text.split())
 
 
-@pytest.mark.skipif(not TRUTH.exists(), reason=f"{TRUTH.name} is not there")
+@pytest.mark.usefixtures("shared")
 def test_truth_is_not_empty() -> None:
     assert len(truth_cases()) >= 30
 
@@ -107,20 +103,7 @@ def buildkits(text: str) -> Rows | None:
     ]
 
 
-def corpus() -> Iterator[tuple[str, str]]:
-    """The name and the text of every tenth file, or of every file when CLEANROOM_FULL_CORPUS is 1."""
-    step = 1 if os.environ.get("CLEANROOM_FULL_CORPUS") == "1" else 10
-    with tarfile.open(CORPUS) as archive:
-        files = (member for member in archive if member.isfile())
-        for number, member in enumerate(files):
-            content = archive.extractfile(member)
-            if number % step == 0 and content is not None:
-                yield member.name, content.read().decode("utf-8", "replace")
-
-
-@pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS.name} is not there")
-def test_corpus_is_read_as_buildkit_reads_it() -> None:
-    pytest.importorskip("dockerfile", reason="the extra named oracle is not installed")
-    files = list(corpus())
-    assert len(files) > 600
-    assert [name for name, text in files if ours(text) != buildkits(text)] == []
+@pytest.mark.oracle
+def test_corpus_is_read_as_buildkit_reads_it(corpus: list[tuple[str, str]]) -> None:
+    assert len(corpus) > 600
+    assert [name for name, text in corpus if ours(text) != buildkits(text)] == []

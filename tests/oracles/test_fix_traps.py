@@ -10,7 +10,7 @@ from cleanroom.lint.check import check
 from cleanroom.lint.fix import fix
 from tests.oracles.buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
 
-pytestmark = pytest.mark.shared
+pytestmark = [pytest.mark.shared, pytest.mark.oracle]
 # What is not mended: the reason, or "" where there is nothing to mend.
 DECLINED = {
     "f5": "",  # an install without update, in exec form: the base empties the archives by itself

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
 from cleanroom.lint.check import check
-from tests.support import CASE_FILES, SHARED
+from tests.support import CASE_FILES
 
-PEERS = SHARED / "suites" / "peers.jsonl"
 REASONS = yaml.safe_load((CASE_FILES / "oracles/peers.yaml").read_text("utf-8"))
 MANAGERS = {
     "DL3009": {"apt"},
@@ -39,13 +39,10 @@ RULES = {"left-behind", "cleaned-late", "cleaned-early", "cleanup-fails"}
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(
-    not PEERS.is_file(), reason="needs ../shared/suites/peers.jsonl, which this checkout has not beside it"
-)
-def test_peers() -> None:
+def test_peers(shared: Path) -> None:
     disagreements: dict[int, str] = {}
     compared = 0
-    for number, line in enumerate(PEERS.read_text("utf-8").splitlines()):
+    for number, line in enumerate((shared / "suites/peers.jsonl").read_text("utf-8").splitlines()):
         row = json.loads(line)
         if row["rule"] not in MANAGERS:
             continue

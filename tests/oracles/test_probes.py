@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from cleanroom.lint.check import check
-from tests.support import CASE_FILES, SHARED
+from tests.support import CASE_FILES
 
-PROBES = SHARED / "suites" / "probes"
 ANSWERS = yaml.safe_load((CASE_FILES / "oracles/probes.yaml").read_text("utf-8"))
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not PROBES.is_dir(), reason="needs ../shared/suites/probes, which this checkout has not beside it")
 @pytest.mark.parametrize("name", ANSWERS)
-def test_probe(name: str) -> None:
-    report = check((PROBES / f"{name}.Dockerfile").read_text("utf-8"))
+def test_probe(name: str, shared: Path) -> None:
+    report = check((shared / f"suites/probes/{name}.Dockerfile").read_text("utf-8"))
     found = [f"{item.rule}[{item.manager}{'.' if item.cache else ''}{item.cache}]" for item in report.findings]
     assert found == ANSWERS[name]

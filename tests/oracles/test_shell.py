@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import os
 import runpy
-import shutil
-import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from cleanroom.syntax import dockerfile, shell
 from cleanroom.syntax.text import MappedText
 from tests.oracles.trees import ours, shfmts
-from tests.support import SHARED
 from tests.support.operators import operators
-
-TRUTH = SHARED / "suites" / "shell_truth.py"
-CORPUS = SHARED / "corpus" / "dockerfiles.tar.xz"
 
 pytestmark = pytest.mark.shared
 
 
-@pytest.mark.skipif(
-    not TRUTH.is_file(), reason="needs ../shared/suites/shell_truth.py, which this checkout has not beside it"
-)
-def test_commands_constructs_and_operators() -> None:
-    cases = runpy.run_path(str(TRUTH))["CASES"]
+def test_commands_constructs_and_operators(shared: Path) -> None:
+    cases = runpy.run_path(str(shared / "suites/shell_truth.py"))["CASES"]
     assert len(cases) > 30
     wrong = {}
     for name, (text, joints, expected) in cases.items():
@@ -42,25 +34,18 @@ def test_commands_constructs_and_operators() -> None:
     assert wrong == {}
 
 
-def corpus() -> dict[str, list[str]]:
-    """The scripts that stand in a RUN, each with where (file:line), in every tenth file.
-
-    In every file when CLEANROOM_FULL_CORPUS is 1.
-    """
-    step = 1 if os.environ.get("CLEANROOM_FULL_CORPUS") == "1" else 10
+def scripts_of(files: list[tuple[str, str]]) -> dict[str, list[str]]:
+    """Return the scripts in RUNs, each with where it is (file:line)."""
     found: dict[str, list[str]] = {}
-    with tarfile.open(CORPUS) as archive:
-        for member in [member for member in archive if member.isfile()][::step]:
-            content = archive.extractfile(member)
-            assert content is not None
-            try:
-                parsed = dockerfile.parse(content.read().decode("utf-8", "replace"))
-            except dockerfile.DockerfileError:
-                continue
-            for instruction in parsed.instructions:
-                if instruction.keyword == "RUN" and instruction.exec_form is None:
-                    for script in scripts(instruction):
-                        found.setdefault(script, []).append(f"{member.name}:{instruction.line}")
+    for name, text in files:
+        try:
+            parsed = dockerfile.parse(text)
+        except dockerfile.DockerfileError:
+            continue
+        for instruction in parsed.instructions:
+            if instruction.keyword == "RUN" and instruction.exec_form is None:
+                for script in scripts(instruction):
+                    found.setdefault(script, []).append(f"{name}:{instruction.line}")
     return found
 
 
@@ -72,11 +57,10 @@ def scripts(instruction: dockerfile.Instruction) -> list[str]:
     return [f"{instruction.arguments.text}\n{documents}", *(heredoc.body.text for heredoc in instruction.heredocs)]
 
 
-@pytest.mark.skipif(not CORPUS.is_file(), reason=f"needs ../shared/corpus/{CORPUS.name}")
-@pytest.mark.skipif(shutil.which("shfmt") is None, reason="the extra named oracle is not installed")
-def test_corpus_is_read_as_shfmt_reads_it() -> None:
+@pytest.mark.oracle
+def test_corpus_is_read_as_shfmt_reads_it(corpus: list[tuple[str, str]]) -> None:
     """Both give the same tree (words, assignments, redirects, joins, substitutions) or refuse it, as PowerShell."""
-    found = corpus()
+    found = scripts_of(corpus)
     assert len(found) > 900
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         trees = list(pool.map(lambda script: (ours(script), shfmts(script)), found))

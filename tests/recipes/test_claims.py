@@ -45,7 +45,7 @@ def test_lines_tell_what_a_recipe_goes_by(file: Path) -> None:
     assert claims_in(text) == claims_of(parse_recipe(text, str(file)))
 
 
-@settings(max_examples=500)
+@settings(max_examples=5 * settings().max_examples)
 @given(st.data())
 def test_other_text_is_left_to_the_parser_or_read_alike(data: st.DataObject) -> None:
     lines = data.draw(st.sampled_from(TEXTS)).splitlines()

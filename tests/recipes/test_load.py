@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
@@ -429,7 +429,6 @@ def records(record: Any) -> st.SearchStrategy[dict[str, Any]]:
     return mapping.flatmap(lambda data: st.permutations(list(data.items())).map(dict))
 
 
-@settings(max_examples=100, deadline=None)
 @given(records(Recipe), st.sampled_from([None, False, True]))
 def test_canonical_says_the_same(data: dict[str, Any], flow: bool | None) -> None:
     text = yaml.safe_dump(data, default_flow_style=flow, allow_unicode=True, sort_keys=False)
@@ -448,7 +447,6 @@ def commented(text: str, where: list[int]) -> Iterator[str]:
         yield f"{line}  # beside {number}" if place & 2 else line
 
 
-@settings(max_examples=100, deadline=None)
 @given(records(Recipe), st.lists(st.integers(0, 3), min_size=1, max_size=9))
 def test_canonical_loses_no_comment(data: dict[str, Any], where: list[int]) -> None:
     one_line = json.loads(re.sub(r"\\u[0-9a-f]{4}|\\.", "_", json.dumps(data)))

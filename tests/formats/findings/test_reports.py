@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +16,7 @@ from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings.fingerprints import fingerprinted
 from cleanroom.lint.check import RULES, check
 from cleanroom.lint.findings import Checked
+from tests.support import program
 
 DOCKERFILE = (
     "FROM debian:12\n"
@@ -278,6 +277,7 @@ def test_control_characters_do_no_harm(name: str) -> None:
         READERS[name](page)
 
 
+@pytest.mark.oracle
 def test_junitparser_reads_it(tmp_path: Path) -> None:
     junitparser = pytest.importorskip("junitparser")
     file = tmp_path / "report.xml"
@@ -290,6 +290,7 @@ def test_junitparser_reads_it(tmp_path: Path) -> None:
     assert read.errors == 1
 
 
+@pytest.mark.oracle
 def test_sarif_tools_reads_it(tmp_path: Path) -> None:
     loader = pytest.importorskip("sarif.loader")
     file = tmp_path / "report.sarif"
@@ -300,16 +301,9 @@ def test_sarif_tools_reads_it(tmp_path: Path) -> None:
     assert {record["Line"] for record in log.get_records()} == {finding.line for finding in findings}
 
 
-def node_tool(name: str) -> str:
-    found = shutil.which(name)
-    assert found or not os.environ.get("CLEANROOM_REQUIRE_TOOLS"), f"{name} is not installed"
-    if found is None:
-        pytest.skip(f"{name} is not installed (npm)")
-    return found
-
-
+@pytest.mark.oracle
 def test_the_multitool_finds_the_sarif_valid(tmp_path: Path) -> None:
-    tool = node_tool("sarif-multitool")
+    tool = program("sarif-multitool")
     file = tmp_path / "report.sarif"
     file.write_text(rendered("sarif", checked(DOCKERFILE, AWKWARD), checked(BROKEN, "b/Dockerfile")))
     done = subprocess.run([tool, "validate", str(file)], capture_output=True, text=True, check=False)
@@ -318,8 +312,9 @@ def test_the_multitool_finds_the_sarif_valid(tmp_path: Path) -> None:
     assert ": error" not in done.stdout
 
 
+@pytest.mark.oracle
 def test_the_validator_finds_the_rdjson_valid(tmp_path: Path) -> None:
-    tool = node_tool("rdformat-validator")
+    tool = program("rdformat-validator")
     file = tmp_path / "report.json"
     file.write_text(rendered("rdjson", checked(DOCKERFILE, AWKWARD), checked(BROKEN, "b/Dockerfile")))
     done = subprocess.run([tool, str(file)], capture_output=True, text=True, check=False)

@@ -16,11 +16,9 @@ from cleanroom.lint.check import read
 from cleanroom.lint.findings import Fixed
 from cleanroom.lint.fix import fix
 from cleanroom.lint.fixes.place import DeclinedError, Site
-from tests.oracles.test_fix_corpus import corpus
-from tests.support import CASE_FILES, SHARED
+from tests.support import CASE_FILES
 from tests.support.execution import SHELLS, Sandbox, differences, is_possible, is_runnable
 
-CORPUS = SHARED / "corpus" / "dockerfiles.tar.xz"
 CASES = [
     case
     for path in sorted((CASE_FILES / "lint/fixes").glob("*.yaml"))
@@ -124,12 +122,12 @@ def test_case(sandbox: Sandbox, case: dict[str, Any]) -> None:
     assert kept == []
 
 
-@pytest.mark.skipif(not CORPUS.exists(), reason=f"{CORPUS.name} is not there")
+@pytest.mark.shared
 @pytest.mark.parametrize("prefer", ["", "clean"])
-def test_real_runs(sandbox: Sandbox, prefer: str) -> None:
+def test_real_runs(sandbox: Sandbox, prefer: str, corpus: list[tuple[str, str]]) -> None:
     count = 0
     wrong = []
-    for name, text in corpus()[::2]:
+    for name, text in corpus[::2]:
         result = fix(text, prefer=prefer, ignore=["cleaned-late"])
         if result.text != text:
             runs, found = compare(sandbox, text, result)
@@ -215,7 +213,6 @@ def dockerfiles(draw: st.DrawFn) -> str:
 
 
 @settings(
-    max_examples=120,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     print_blob=True,
