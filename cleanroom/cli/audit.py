@@ -112,10 +112,14 @@ def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) 
 
         click.echo(document(audit, tied, other), nl=False)
     elif form == "html":
+        from cleanroom.formats.pages import ExtraMissingError
         from cleanroom.images.formats.html import render
 
-        for piece in render(reading, tied, other):
-            click.echo(piece, nl=False)
+        try:
+            page = "".join(render(reading, tied, other))
+        except ExtraMissingError as error:
+            raise click.ClickException(str(error)) from None
+        click.echo(page, nl=False)
     else:
         from cleanroom.images.formats.findings import checked
 

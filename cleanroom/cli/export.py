@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
+from cleanroom.formats.pages import ExtraMissingError
 from cleanroom.formats.recipes import EXPORTS
 from cleanroom.suggest import did_you_mean
 
@@ -29,7 +30,10 @@ def command(form: str | None, output: str | None, is_list: bool) -> None:
     if form not in EXPORTS:
         raise click.UsageError(f"no format {form!r}{did_you_mean(form, EXPORTS)} (there are: {', '.join(EXPORTS)})")
 
-    files = EXPORTS[form].render(lookup.library())
+    try:
+        files = EXPORTS[form].render(lookup.library())
+    except ExtraMissingError as error:
+        raise click.ClickException(str(error)) from None
     if output is None:
         if len(files) > 1:
             raise click.UsageError(f"{form} is {len(files)} files; name a folder for them with -o DIR")

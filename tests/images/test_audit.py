@@ -311,6 +311,17 @@ def test_zstd_without_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         run(reference)
 
 
+def test_a_page_without_its_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reference = oci(tmp_path / "image", LAYERS, CONFIG)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    for arguments in (["audit", reference, "--format", "html"], ["export", "html", "-o", str(tmp_path / "site")]):
+        assert main(arguments) == 2
+        assert "pip install 'cleanroom-recipes[html]'" in capsys.readouterr().err
+    assert not (tmp_path / "site").exists()
+
+
 BUILT = """\
 FROM debian:12
 RUN apt-get update && \\
@@ -433,8 +444,8 @@ def test_beside_another_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     document = json.loads(cleanroom_audit(one, "--compare", two, "--format", "json", capsys=capsys)[1])
     assert (document["image"]["bytes"], document["other"]["bytes"]) == (180_050, 50_050)
     page = cleanroom_audit(one, "--compare", two, "--format", "html", capsys=capsys)[1]
-    assert "<td>all files<td class=n>" in page
-    assert "<td class=in>apt.lists<td class=n>" in page
+    assert '<td>all files<td class="n"' in page
+    assert '<td class="in">apt.lists<td class="n"' in page
     comment = cleanroom_audit(one, "--compare", two, "--format", "markdown", capsys=capsys)[1]
     assert re.search(r"^\| apt\\?\.lists \| .+ \| .+ \| .+ \|$", comment, re.MULTILINE)
     code, _, complaint = cleanroom_audit(one, "--compare", two, "--format", "sarif", capsys=capsys)
