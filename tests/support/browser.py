@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+from tests.support import program
+
 _SWITCHES = [
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"),
     *("--no-first-run", "--disable-component-update", "--remote-debugging-pipe"),
@@ -78,11 +78,11 @@ class Browser:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start Chromium for as long as the context lasts."""
-    assert CHROMIUM is not None
+    chromium = program("chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         read_it, write_to_it = os.pipe()
         read_from_it, write_it = os.pipe()
-        command = [CHROMIUM, *_SWITCHES, f"--user-data-dir={profile}"]
+        command = [chromium, *_SWITCHES, f"--user-data-dir={profile}"]
         # The protocol is on the descriptors 3 and 4.
         script = f'exec "$@" 3<&{read_it} 4>&{write_it}'
         process = subprocess.Popen(
