@@ -288,10 +288,10 @@ class Recipe(Struct, frozen=True, kw_only=True):
     lists: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # variable that can name several folders -> what stands between them; the first is where it writes
-    caches: tuple[Cache, ...]
+    caches: tuple[Cache, ...] = ()  # empty: it leaves nothing, and ``without`` says why
     cleanups: tuple[Cleanup, ...] = ()
     preventions: tuple[Prevention, ...] = ()
-    remedies: tuple[Remedy, ...]  # best first
+    remedies: tuple[Remedy, ...] = ()  # best first
     without: Mapping[str, str] = field(
         default_factory=lambda: MappingProxyType({})
     )  # kind of remedy -> why there is none

@@ -265,7 +265,7 @@ def test_order_is_by_distribution_and_name(site: Site) -> None:
 
 
 BAD_RECIPES = {
-    "not valid": ("id: zap\n", "missing field 'caches'"),
+    "not valid": ("id: zap\n", "missing field 'homepage'"),
     "an id that is taken": (RECIPE.format(id="apt", executable="zap", run="zap clean"), "say replaces: apt"),
     "an executable that is taken": (RECIPE.format(id="zap", executable="apt-get", run="x"), "'apt-get' is claimed by"),
     "replaces nothing": (RECIPE.format(id="zap", executable="zap", run="x") + "replaces: zop\n", "which is no recipe"),

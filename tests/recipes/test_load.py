@@ -136,7 +136,7 @@ def test_problems_of_bases() -> None:
     [
         ("id: foo\nnme: foo\n", "f:2:1: unknown field 'nme'"),
         ("id: foo\nid: foo\n", "f:2:1: the field 'id' stands twice"),
-        ("id: foo\n", "f:1:1: missing field 'caches'"),
+        ("id: foo\n", "f:1:1: missing field 'homepage'"),
         ("caches: [{id: a, flat: yes}]\n", "f:1:24: must be true or false"),
         ("caches: [{id: a, typical: {bytes: true}}]\n", "f:1:35: must be a whole number"),
         ('caches: [{id: a, typical: {bytes: "1"}}]\n', "f:1:35: must be a whole number"),
