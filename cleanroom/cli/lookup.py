@@ -51,7 +51,7 @@ def usage_errors() -> Iterator[None]:
 def manager(library: Library, name: str) -> Recipe:
     """Return the recipe of the manager called ``name``. Raises UsageError."""
     with usage_errors():
-        return names.manager(library, name)
+        return names.find_recipe(library, name)
 
 
 def rule(name: str) -> Rule:

@@ -1,4 +1,4 @@
-"""The call that mends a Dockerfile: its text in, the text with the fixes made out. No I/O, no global state.
+"""The call that fixes a Dockerfile: its text in, the text with the fixes made out. No I/O, no global state.
 
 Fixes are made in passes, all that do not overlap at once. After each pass the text is read again: it must still parse,
 the findings that were fixed must be gone and no other be there. A fix that fails this is dropped and reported.
@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from msgspec.structs import replace
 
 from cleanroom.engine.ledger import Ledger
-from cleanroom.lint.check import findings, read, with_fix
+from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Declined, Finding, Fix, Fixed, Problem
 from cleanroom.recipes.library import Library, load
 from cleanroom.syntax import shell
@@ -21,7 +21,7 @@ from cleanroom.syntax.dockerfile import Instruction
 from cleanroom.syntax.readers import Reader
 from cleanroom.syntax.text import Edit, Source, apply
 
-_PASSES = 50  # each mends something: this is far over what a file has in one place
+_PASSES = 50  # each fixes something: this is far over what a file has in one place
 
 
 def fix(
@@ -36,52 +36,33 @@ def fix(
     unsafe: bool = False,
     reader: Reader | None = None,
 ) -> Fixed:
-    """Mend the findings of a Dockerfile's text; the parameters are those of ``check``.
+    """Fix the findings of a Dockerfile's text; the parameters are those of ``check``.
 
     ``unsafe`` also makes the fixes that are right only if the author agrees. Nothing is raised: what cannot be read
     comes back in ``errors``, and the text as it was.
     """
-    library = library or load()
-    ledger = read(text, library, target, read_file, reader)
+    options = Options(library or load(), target, read_file, select, ignore, prefer, reader)
+    ledger = read(text, options)
     if isinstance(ledger, Problem):
         return Fixed(text, errors=(ledger,))
-    work = _Work(text, ledger, library, target, read_file, select, ignore, prefer, unsafe, reader)
-    return work.run()
+    return _Work(text, ledger, options, unsafe=unsafe).apply_fixes()
 
 
 class _Work:
-    """A text that is being mended."""
+    """A text that is being fixed."""
 
-    def __init__(
-        self,
-        text: str,
-        ledger: Ledger,
-        library: Library,
-        target: str | None,
-        read_file: Callable[[str], str | None] | None,
-        select: Collection[str],
-        ignore: Collection[str],
-        prefer: str,
-        unsafe: bool,
-        reader: Reader | None,
-    ) -> None:
+    def __init__(self, text: str, ledger: Ledger, options: Options, *, unsafe: bool) -> None:
         self.original = Source(text)
         self.ledger = ledger
-        self.library = library
-        self.target = target
-        self.read_file = read_file
-        self.select = select
-        self.ignore = ignore
-        self.prefer = prefer
+        self.options = options
         self.unsafe = unsafe
-        self.reader = reader
         self.passes: list[list[Edit]] = []
         self.fixed: list[Finding] = []
         self.problems: list[Problem] = []
         self.dropped: set[tuple[str, str]] = set()
 
-    def run(self) -> Fixed:
-        """Make passes until nothing is left to mend."""
+    def apply_fixes(self) -> Fixed:
+        """Make passes until nothing is left to fix."""
         seen = {self.ledger.dockerfile.text}
         found = self.findings(self.ledger)
         for _ in range(_PASSES):
@@ -105,7 +86,7 @@ class _Work:
             self.fixed += [self.located(finding) for finding in chosen]
             self.passes.append(_edits(chosen))
             self.ledger, found = ledger, remaining
-        declined = [Declined(self.located(finding), self.told(self.reason(finding))) for finding in found]
+        declined = [Declined(self.located(finding), self.renumbered(self.reason(finding))) for finding in found]
         return Fixed(
             self.ledger.dockerfile.text,
             tuple(sorted(self.fixed, key=_place)),
@@ -116,14 +97,14 @@ class _Work:
     def findings(self, ledger: Ledger) -> list[Finding]:
         """Return the findings of a ledger, with their fixes."""
         return [
-            with_fix(ledger, finding, self.prefer, unsafe=self.unsafe)
-            for finding in findings(ledger, self.select, self.ignore, self.prefer)
+            with_fix(ledger, finding, self.options.prefer, unsafe=self.unsafe)
+            for finding in run_rules(ledger, self.options.select, self.options.ignore, self.options.prefer)[0]
         ]
 
     def choose(self, found: Iterable[Finding]) -> list[Finding]:
         """Return the findings whose fixes can be made at once. Equal fixes are one.
 
-        RUNs are joined once each of them is mended, so that clean-ups that both have can become one.
+        RUNs are joined once each of them is fixed, so that clean-ups that both have can become one.
         """
         chosen: list[Finding] = []
         made: set[Fix] = set()
@@ -153,7 +134,7 @@ class _Work:
             text = apply(before.dockerfile.text, edits)
         except ValueError:
             return None
-        ledger = read(text, self.library, self.target, self.read_file, self.reader)
+        ledger = read(text, self.options)
         if isinstance(ledger, Problem) or not _same_elsewhere(before, ledger, edits) or not _readable(before, ledger):
             return None
         remaining = self.findings(ledger)
@@ -178,7 +159,7 @@ class _Work:
         )
 
     def reason(self, finding: Finding) -> str:
-        """Return why a finding was not mended."""
+        """Return why a finding was not fixed."""
         if _key(finding) in self.dropped:
             return "the fix did not do what it should; please report this"
         if finding.fix is None:
@@ -193,7 +174,9 @@ class _Work:
         end = max(self.back(finding.span.end), start)
         line, column = self.original.position(start)
         end_line, end_column = self.original.position(end)
-        fix = finding.fix and replace(finding.fix, title=self.told(finding.fix.title), why=self.told(finding.fix.why))
+        fix = finding.fix and replace(
+            finding.fix, title=self.renumbered(finding.fix.title), why=self.renumbered(finding.fix.why)
+        )
         return replace(
             finding,
             line=line,
@@ -201,12 +184,12 @@ class _Work:
             end_line=end_line,
             end_column=end_column,
             instruction_line=self.line_before(finding.instruction_line),
-            message=self.told(finding.message),
+            message=self.renumbered(finding.message),
             fix=fix,
         )
 
-    def told(self, words: str) -> str:
-        """Return what is said of lines with the numbers that they have in the text before any pass."""
+    def renumbered(self, words: str) -> str:
+        """Return a message with the line numbers of the text before any pass."""
         return re.sub(r"\bline (\d+)", lambda match: f"line {self.line_before(int(match[1]))}", words)
 
     def line_before(self, number: int) -> int:
@@ -227,7 +210,7 @@ def _place(finding: Finding) -> tuple[int, int, str, str, str]:
 
 
 def _key(finding: Finding) -> tuple[str, str]:
-    """Return by what a fix that was dropped is known again in a later pass."""
+    """Return what identifies a dropped fix in a later pass."""
     return (
         f"{finding.rule}[{finding.manager}.{finding.cache}] {finding.message}",
         finding.fix.title if finding.fix else "",
@@ -256,13 +239,13 @@ def _before(offset: int, edits: Sequence[Edit]) -> int:
 
 
 def _kind(finding: Finding) -> tuple[str, str, str, str]:
-    """Return what findings are counted by: edits move them, and change the commands they are at and why they are."""
+    """Return what findings are counted by: not their place and message, which edits change."""
     rule = "left-behind" if finding.rule in ("cleaned-late", "cleaned-early") else finding.rule
     return rule, finding.manager, finding.cache, finding.stage
 
 
 def _same_elsewhere(before: Ledger, after: Ledger, edits: Sequence[Edit]) -> bool:
-    """Tell whether all instructions that no edit touches are still there, in their order."""
+    """Return True if all instructions that no edit touches are still there, in their order."""
 
     def shape(instruction: Instruction) -> tuple[object, ...]:
         return (
@@ -289,7 +272,7 @@ def _same_elsewhere(before: Ledger, after: Ledger, edits: Sequence[Edit]) -> boo
 
 
 def _readable(before: Ledger, after: Ledger) -> bool:
-    """Tell whether as many scripts can be read as before."""
+    """Return True if as many scripts can be read as before."""
     return _unreadable(after) <= _unreadable(before)
 
 

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from cleanroom.engine.events import Clean, Remove
 from cleanroom.engine.ledger import Ledger, Outcome, empties
-from cleanroom.lint.check import judged, read, with_fix
+from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
 from cleanroom.recipes.library import Library, load_with
 
@@ -140,7 +140,7 @@ def _examine(
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         return unread(data, "not text", error.reason, data.count(b"\n", 0, error.start) + 1)
-    ledger = read(text, library, None, None)
+    ledger = read(text, Options(library))
     if isinstance(ledger, Problem):
         return unread(data, "not a Dockerfile", ledger.message, ledger.line)
     row = unread(data, "read", "")
@@ -148,7 +148,7 @@ def _examine(
     installs += [
         {"content": content, **_install(ledger, outcome)} for outcome in ledger.outcomes if not outcome.fill.cache.minor
     ]
-    found, _ = judged(ledger, (), (), "")
+    found, _ = run_rules(ledger)
     findings += [{"content": content, **_finding(with_fix(ledger, finding))} for finding in found]
     return row | {
         "problem": None,

@@ -37,7 +37,7 @@ def _done(plan: Plan) -> Fix:
 def _written(event: Clean | Remove | Fill) -> shell.Command:
     """Return the command of an event. Raises DeclinedError when it does not stand in the RUN."""
     if event.command is None:
-        raise DeclinedError("the command does not stand in the text of this RUN")
+        raise DeclinedError("the command does not stand in the file as it runs")
     return event.command
 
 
@@ -95,7 +95,7 @@ def cleanup_fails(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -
         (None, None),
     )
     if event is None or hazard is None:
-        raise DeclinedError("the command is not in this RUN")
+        raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
     if hazard.instead:
         return _replace(site, event, hazard)
     if hazard.when_prevented:
@@ -170,7 +170,7 @@ def mount_emptied(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -
             raise DeclinedError(f"it also empties {others[0]}, which is in no mount")
         return Fix(True, "drop the command", (_drop(site, event),))
     if not isinstance(event, Remove):
-        raise DeclinedError("the command is not in this RUN")
+        raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
     words = _operands(_written(event), event)
     inside = [word for word, pattern in words if _mounted(pattern, mounts)]
     if not inside:
@@ -190,7 +190,7 @@ def mount_defeated(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
     ]
     first = next((fill for fill in fills if fill.span == finding.span), None)
     if first is None:
-        raise DeclinedError("the command is not in this RUN")
+        raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
     if first.prevented.startswith("-"):
         return Fix(
             True,
@@ -236,7 +236,7 @@ def _without_file(site: Site, fill: Fill) -> Fix:
                 line = site.ledger.source.position(event.span.start)[0]
                 raise DeclinedError(f"line {line} needs {file}: it has no mount on {', '.join(event.paths)}")
     if site.is_root() is False:
-        raise DeclinedError(f"only root can remove {file}, and the user of this RUN is {site.layer.user}")
+        raise DeclinedError(f"only root can remove {file}, and the user of this {site.run} is {site.layer.user}")
     first = min(
         site.place(event)
         for event in site.layer.events
@@ -271,7 +271,7 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
         None,
     )
     if event is None:
-        raise DeclinedError("the command is not in this RUN")
+        raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
     if keep is None:
         raise DeclinedError("what else in that folder may go is for the author to tell")
     if any(f"/{ANYWHERE}/" in pattern for pattern in event.patterns):

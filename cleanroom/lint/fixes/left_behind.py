@@ -36,7 +36,7 @@ def fix(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
         None,
     )
     if outcome is None:
-        raise DeclinedError("the command that fills it is not in this RUN")
+        raise DeclinedError(f"the command that fills it is not in this {ledger.dockerfile.run}")
     left = [item for item in outcomes if item.layer is outcome.layer and item.fill.recipe.id == finding.manager]
     if (line := needs.copier(ledger, outcome)) is not None:
         raise DeclinedError(f"line {line} takes it into another stage, which may need it")
@@ -98,10 +98,10 @@ def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy
     site = Site(ledger, outcome.layer)
     plan = _WRITERS[_way(remedy)](site, remedy, left)
     if remedy.kind == "clean" and (command := _only_fetches(site, outcome)):
-        plan = Plan(f"drop this RUN, which does nothing but {command}", [without_instruction(site)], plan.why)
+        plan = Plan(f"drop this {site.run}, which does nothing but {command}", [without_instruction(site)], plan.why)
     gone = [item for item in left if item.fill.cache.id in remedy.caches]
     if remedy.kind == "mount":
-        _check_hidden(outcome, remedy)
+        _check_hidden(site, outcome, remedy)
     provide(site, plan, gone, remedy)
     _keep_topped_up(site, plan, gone, remedy)
     if drop and outcome.early is not None and remedy.kind == "clean":
@@ -128,14 +128,16 @@ def _keep_topped_up(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy)
             plan.why = f"line {line} uses what this fetches ahead, and would fetch it again"
 
 
-def _check_hidden(outcome: Outcome, remedy: Remedy) -> None:
+def _check_hidden(site: Site, outcome: Outcome, remedy: Remedy) -> None:
     """Raise DeclinedError when a mount would hide from this RUN what an earlier layer holds and it needs."""
     fetched: set[str] = set()
     for event in outcome.layer.events:
         if isinstance(event, Fill):
             fetched.add(event.cache.id)
         if isinstance(event, Need) and event.cache.id in remedy.caches and event.cache.id not in fetched:
-            raise DeclinedError(f"a mount would hide {event.cache.what}, which this RUN needs from the one before it")
+            raise DeclinedError(
+                f"a mount would hide {event.cache.what}, which this {site.run} needs from the one before it"
+            )
 
 
 def _only_fetches(site: Site, outcome: Outcome) -> str:

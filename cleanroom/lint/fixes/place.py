@@ -28,6 +28,11 @@ class Site:
         self.text = ledger.dockerfile.text
 
     @property
+    def run(self) -> str:
+        """What the file calls it: ``RUN``, or ``script``."""
+        return self.ledger.dockerfile.run
+
+    @property
     def line(self) -> int:
         """The line the RUN starts on."""
         return self.layer.instruction.line
@@ -61,7 +66,7 @@ class Site:
                 else "the RUN is in exec form (a JSON array): no shell runs it that could run another command"
             )
         if len(self.layer.scripts) != 1:
-            raise DeclinedError("another program than a shell reads this RUN")
+            raise DeclinedError(f"another program than a shell reads this {self.run}")
         errexit = _started_with_e(self.interpreter())
         try:
             script = Script(
@@ -122,7 +127,7 @@ class Site:
         """Return the link of the script in which the command of ``event`` stands. Raises DeclinedError."""
         place = self.script().locate(event.span)
         if place is None:
-            raise DeclinedError("the command does not stand in the text of this RUN")
+            raise DeclinedError(f"the command does not stand in the text of this {self.run}")
         return place
 
     def uses(self, recipe: str, caches: tuple[str, ...]) -> tuple[Place, Place]:

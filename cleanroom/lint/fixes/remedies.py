@@ -145,7 +145,7 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     spot = spots[0]
     texts = [" ".join(words) for words in commands]
     plan.edits.append(script.join(spot, texts, site.style()))
-    where = "at the end of this RUN" if spot.place == script.last else "behind it"
+    where = f"at the end of this {site.run}" if spot.place == script.last else "behind it"
     plan.title = f"add {' && '.join(texts)} {where}"
     return plan
 
@@ -174,7 +174,7 @@ def _sudo(site: Site, remedy: Remedy, fills: list[Fill], plan: Plan) -> str:
     if any(fill.command is not None and _names_user(fill.command) for fill in fills):
         raise DeclinedError("the command runs as another user")
     if remedy.root_only and root is False:
-        raise DeclinedError(f"only root can do it, and the user of this RUN is {site.layer.user}")
+        raise DeclinedError(f"only root can do it, and the user of this {site.run} is {site.layer.user}")
     return ""
 
 
@@ -273,7 +273,7 @@ def _check_own(site: Site, fills: list[Fill]) -> None:
     script = site.script()
     for fill in fills:
         if fill.command is None:
-            raise DeclinedError("the command does not stand in the text of this RUN")
+            raise DeclinedError(f"the command does not stand in the text of this {site.run}")
         words = [word.raw for word in fill.command.words]
         for candidate in fill.cache.paths:
             name = re.match(r"<(--?[\w-]+)>|\$\{?(\w+)", candidate.path)
@@ -343,7 +343,7 @@ def insert_option(site: Site, fill: Fill, text: str, verbs: tuple[str, ...] = ()
         return _in_array(site, fill, text, verbs)
     command = fill.command
     if command is None:
-        raise DeclinedError("the command does not stand in the text of this RUN")
+        raise DeclinedError(f"the command does not stand in the text of this {site.run}")
     index, between = _behind(fill, verbs, [word.literal for word in command.words])
     word = command.words[index]
     if site.text[word.span.start : word.span.end] != word.raw or word.raw.strip("\"'") != word.literal:

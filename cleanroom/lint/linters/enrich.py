@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cleanroom.engine.ledger import Ledger, Outcome
-from cleanroom.lint.check import findings, read, with_fix
+from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import SIZE_RULES, Finding, Problem, Report
 from cleanroom.lint.linters import rule_ids
 from cleanroom.lint.linters.reports import Reported
@@ -62,12 +62,12 @@ def enrich(
     own = rule_ids.caches(library) if any(name is not None for name in names) else {}
     known = peers(library)
     about = [(item, _about(item, name, known, own)) for item, name in zip(reported, names, strict=True)]
-    ledger = read(text, library, None, read_file)
+    ledger = read(text, Options(library, read_file=read_file))
     if isinstance(ledger, Problem):
         why = f"cleanroom cannot read the file: {ledger.message} (line {ledger.line})"
         judged = tuple(_judged(item, what, ("unknown", why, ())) for item, what in about)
         return Enriched(path, text, judged, (), Report(errors=(ledger,)))
-    found = tuple(with_fix(ledger, finding) for finding in findings(ledger, (), (), ""))
+    found = tuple(with_fix(ledger, finding) for finding in run_rules(ledger)[0])
     judged = tuple(_judged(item, what, _verdict(item.line, what, ledger, found)) for item, what in about)
     confirmed = {id(finding) for item in judged for finding in item.findings}
     missed = tuple(item for item in found if id(item) not in confirmed and item.rule in SIZE_RULES)

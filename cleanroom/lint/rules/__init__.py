@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.lint.findings import Advice, Finding
 from cleanroom.recipes.facts import applies, at_home, by_sudo, remedy_text
 from cleanroom.recipes.model import Cache, Recipe, Typical
+from cleanroom.syntax.dockerfile import Dockerfile
 from cleanroom.syntax.paths import UNKNOWN, below, covers
 from cleanroom.syntax.text import Span
 
@@ -65,6 +66,16 @@ def _folder(path: str) -> str:
     return head if "*" in last else path
 
 
+def writable(remedies: Iterable[Advice], dockerfile: Dockerfile) -> Iterator[Advice]:
+    """Yield what can be written in a file, as it is written there: among scripts alone is no ENV line and no mount."""
+    for advice in remedies:
+        if dockerfile.run == "RUN":
+            yield advice
+        elif advice.kind != "mount":
+            text = f"export {advice.text[4:]}" if advice.text.startswith("ENV ") else advice.text
+            yield replace(advice, text=text, run=dockerfile.run)
+
+
 def finding(
     ledger: Ledger,
     layer: Layer | None,
@@ -105,7 +116,7 @@ def finding(
         paths=tuple(path.replace("\x00", "…") for path in paths),
         typical_bytes=typical.bytes if typical else None,
         typical_of=typical.of if typical else "",
-        remedies=remedies,
+        remedies=tuple(writable(remedies, ledger.dockerfile)),
         aliases=tuple(recipe.peers.items()) if recipe else (),
         related=related,
     )

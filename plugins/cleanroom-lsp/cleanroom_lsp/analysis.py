@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from cleanroom.engine.ledger import Ledger
-from cleanroom.lint.check import findings, read, with_fix
+from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
 from cleanroom.lint.fix import fix
 from cleanroom.project.check import arguments, find
@@ -19,7 +19,6 @@ from cleanroom.recipes.model import RecipeError
 from cleanroom.syntax.readers import READERS, Reader, for_file
 
 _LANGUAGES = {"dockerfile": "dockerfile", "containerfile": "dockerfile", "docker": "dockerfile"}
-_READ = ("library", "target", "read_file", "reader")
 
 
 class Analysis(Struct, frozen=True):
@@ -38,7 +37,7 @@ class Analysis(Struct, frozen=True):
 
     def ledger_of(self, text: str) -> Ledger | None:
         """Return the ledger of another text in the place of this one, None where it cannot be read."""
-        ledger = read(text, **{name: self.arguments[name] for name in _READ})
+        ledger = read(text, Options(**self.arguments))
         return None if isinstance(ledger, Problem) else ledger
 
 
@@ -57,10 +56,10 @@ def analyse(path: str, language: str, text: str, version: int | None) -> Analysi
         given = arguments(path, settings, context, reader.name)
     except (SettingsError, UnknownName, RecipeError) as error:  # it names the file
         return Analysis(text, version, {}, problems=(Problem(1, 1, str(error)),))
-    ledger = read(text, **{name: given[name] for name in _READ})
+    ledger = read(text, Options(**given))
     if isinstance(ledger, Problem):
         return Analysis(text, version, given, problems=(ledger,))
-    found = findings(ledger, given["select"], given["ignore"], given["prefer"])
+    found, _ = run_rules(ledger, given["select"], given["ignore"], given["prefer"])
     mended = tuple(with_fix(ledger, finding, given["prefer"]) for finding in found)
     return Analysis(text, version, given, ledger, mended)
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from cleanroom.engine.events import Clean, Fill, Other
 from cleanroom.engine.ledger import Ledger, Outcome
 from cleanroom.formats.findings.text import size, where_to_write
-from cleanroom.lint.check import writable
-from cleanroom.lint.rules import advice
+from cleanroom.lint.rules import advice, writable
 from cleanroom.recipes.model import Recipe
 from cleanroom.syntax.text import Span
 

@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cleanroom.engine.ledger import Ledger
-from cleanroom.lint.check import read
+from cleanroom.lint.check import Options, read
 from cleanroom.lint.findings import Fixed
 from cleanroom.lint.fix import fix
 from cleanroom.lint.fixes.place import DeclinedError, Site
+from cleanroom.recipes.library import load
 from tests.support import CASE_FILES
 from tests.support.execution import SHELLS, Sandbox, differences, is_possible, is_runnable
 
@@ -68,7 +69,8 @@ def changed(before: Ledger, after: Ledger) -> Iterator[tuple[Site, str, str]]:
 
 def compare(sandbox: Sandbox, text: str, result: Fixed) -> tuple[int, list[str]]:
     """Return how many RUNs were compared, and in what they differ."""
-    before, after = read(text, None, None, None), read(result.text, None, None, None)
+    options = Options(load())
+    before, after = read(text, options), read(result.text, options)
     words, commands = added(text, result)
     assert isinstance(before, Ledger)
     assert isinstance(after, Ledger)
