@@ -30,7 +30,6 @@ _COMMANDS = {
     "recipes": ("recipes", "Begin, validate and format recipes, check their links."),
     "prove": ("prove", "Measure recipes in real builds."),
     "export": ("export", "Write the recipes for other tools, or as pages."),
-    "survey": ("survey", "Survey many Dockerfiles, as tables and a report."),
     "plugins": ("plugins", "List the plugins, or begin one."),
 }
 

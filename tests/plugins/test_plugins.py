@@ -362,22 +362,6 @@ def test_recipes_of_a_folder_and_of_plugins_in_audit(site: Site) -> None:
     assert "zap.cache" in site.run("audit", "root").stdout
 
 
-def test_recipes_of_a_folder_and_of_plugins_in_a_survey(site: Site) -> None:
-    pytest.importorskip("distributed")
-    parquet = pytest.importorskip("pyarrow.parquet")
-    own = site.folder / "own"
-    own.mkdir()
-    (own / "zap.yaml").write_text(RECIPE.format(id="zap", executable="zap", run="rm -rf ~/.cache/zap"))
-    site.recipe("plug", RECIPE.format(id="zup", executable="zup", run="zup clean"))
-    (site.folder / "files").mkdir()
-    (site.folder / "files/Dockerfile").write_text("FROM debian:12\nRUN zap install x\nRUN zup install x\n")
-    done = site.run("survey", "files", "-o", "out", "--recipes", "own", "--jobs", "2")
-    assert done.returncode == 0, done.stderr
-    assert sorted(parquet.read_table(site.folder / "out/findings")["manager"].to_pylist()) == ["zap", "zup"]
-    other = site.run("survey", "files", "-o", "out", "--jobs", "1")
-    assert other.returncode == 2  # a survey goes on with the recipes that it was begun with
-
-
 def test_recipes_of_a_folder_stand_beside_those_of_plugins(site: Site) -> None:
     site.recipe("plug", RECIPE.format(id="zup", executable="zup", run="zup clean"))
     folder = site.folder / "own"

@@ -16,7 +16,7 @@ from cleanroom.project.discover import describe
 from cleanroom.project.write import write_into
 from cleanroom.recipes import measurements
 from cleanroom.recipes.library import Library, load
-from cleanroom.survey.store import TABLES
+from cleanroom_survey.store import TABLES
 
 _LEFT = "outcome IN ('left', 'late', 'early')"
 

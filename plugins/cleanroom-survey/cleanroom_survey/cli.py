@@ -16,9 +16,9 @@ from cleanroom.cli import Group, lookup, recipes_option, verbose_option
 from cleanroom.project.exits import TROUBLE
 
 if TYPE_CHECKING:
-    from cleanroom.survey.examine import Examined
-    from cleanroom.survey.run import Crew, Totals
-    from cleanroom.survey.sources import Source
+    from cleanroom_survey.examine import Examined
+    from cleanroom_survey.run import Crew, Totals
+    from cleanroom_survey.sources import Source
 
 
 class _Survey(Group):
@@ -78,11 +78,10 @@ def run(
     Archives and tables may be URLs. The same content is followed once. A run that was interrupted, or one with more
     sources, does only what is not done yet. Exits 0, or 2 when a source could not be read to its end.
     """
-    _require_packages()
-    from cleanroom.survey.examine import examine
-    from cleanroom.survey.run import survey
-    from cleanroom.survey.sources import SourceError, open_source
-    from cleanroom.survey.store import Store, StoreError
+    from cleanroom_survey.examine import examine
+    from cleanroom_survey.run import survey
+    from cleanroom_survey.sources import SourceError, open_source
+    from cleanroom_survey.store import Store, StoreError
 
     try:
         sources = [open_source(name, content=content, keys=keys, names=globs) for name in names]
@@ -114,8 +113,7 @@ def run(
 @verbose_option
 def report(folder: str, output: str | None) -> None:
     """Write report.html and report.md about the tables in OUT."""
-    _require_packages()
-    from cleanroom.survey.report import ReportError, write
+    from cleanroom_survey.report import ReportError, write
 
     try:
         for file in write(Path(folder), Path(output or folder)):
@@ -124,19 +122,8 @@ def report(folder: str, output: str | None) -> None:
         raise click.ClickException(str(error)) from None
 
 
-def _require_packages() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("pyarrow", "fsspec", "duckdb", "matplotlib", "tqdm") if find_spec(name) is None]
-    if missing:
-        raise click.ClickException(
-            f"survey needs packages that are not installed ({', '.join(missing)}): "
-            "pip install 'cleanroom-recipes[survey]'"
-        )
-
-
 def _crew(jobs: int | None, scheduler: str | None, work: Callable[[Any], Examined]) -> Crew:
-    from cleanroom.survey.run import cluster, local
+    from cleanroom_survey.run import cluster, local
 
     if scheduler is None:
         return local(jobs or os.cpu_count() or 1, work)
@@ -144,8 +131,6 @@ def _crew(jobs: int | None, scheduler: str | None, work: Callable[[Any], Examine
         raise click.UsageError("--jobs and --scheduler exclude each other")
     try:
         return cluster(scheduler, work)
-    except ImportError:
-        raise click.ClickException("--scheduler needs Dask: pip install 'cleanroom-recipes[survey]'") from None
     except (OSError, ValueError) as error:
         raise click.ClickException(f"--scheduler: no Dask scheduler answers at {scheduler}: {error}") from None
 

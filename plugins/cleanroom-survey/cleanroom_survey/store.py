@@ -21,8 +21,8 @@ import pyarrow.parquet as pq
 from cleanroom.project.discover import describe
 from cleanroom.project.write import write_atomically
 from cleanroom.recipes.library import Library
-from cleanroom.survey.examine import FILES, FINDINGS, INSTALLS, Examined
-from cleanroom.survey.sources import Place
+from cleanroom_survey.examine import FILES, FINDINGS, INSTALLS, Examined
+from cleanroom_survey.sources import Place
 
 SCHEMA = "cleanroom/survey/1"
 PLACES = pa.schema(

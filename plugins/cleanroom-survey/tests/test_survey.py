@@ -14,22 +14,18 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from cleanroom_survey import report
+from cleanroom_survey.examine import FILES, FINDINGS, INSTALLS, Examined, examine
+from cleanroom_survey.run import Crew, cluster, local, survey
+from cleanroom_survey.sources import Place, Source, SourceError, open_source
+from cleanroom_survey.store import TABLES, Store, StoreError
 
-pa = pytest.importorskip("pyarrow")
-pytest.importorskip("duckdb")
-pytest.importorskip("matplotlib")
-pytest.importorskip("tqdm")
-import pyarrow.parquet as pq  # noqa: E402
-
-from cleanroom.cli import main  # noqa: E402
-from cleanroom.recipes import measurements  # noqa: E402
-from cleanroom.recipes.library import load  # noqa: E402
-from cleanroom.survey import report  # noqa: E402
-from cleanroom.survey.examine import FILES, FINDINGS, INSTALLS, Examined, examine  # noqa: E402
-from cleanroom.survey.run import Crew, cluster, local, survey  # noqa: E402
-from cleanroom.survey.sources import Place, Source, SourceError, open_source  # noqa: E402
-from cleanroom.survey.store import TABLES, Store, StoreError  # noqa: E402
+from cleanroom.cli import main
+from cleanroom.recipes import measurements
+from cleanroom.recipes.library import load
 
 LEFT = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
 CLEAN = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*\n"
@@ -181,7 +177,7 @@ def test_a_cluster_without_workers_is_no_reason_to_wait_for_ever(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     distributed = pytest.importorskip("distributed")
-    monkeypatch.setattr("cleanroom.survey.run.PATIENCE", 1.0)
+    monkeypatch.setattr("cleanroom_survey.run.PATIENCE", 1.0)
     with distributed.LocalCluster(n_workers=0, threads_per_worker=1, dashboard_address=None) as machines:
         crew = cluster(machines.scheduler_address)
         with pytest.raises(OSError, match="no workers any more"):
@@ -332,7 +328,7 @@ def test_sources_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 READING = """
 import sys
-from cleanroom.survey.sources import open_source
+from cleanroom_survey.sources import open_source
 
 def resident():  # MB, of Linux
     return int(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmRSS"))) / 1024
@@ -466,3 +462,56 @@ def test_spark_can_make_the_call() -> None:
     finally:
         spark.stop()
     assert rules == ["cleaned-late", "left-behind"]
+
+
+RECIPE = """\
+id: {id}
+name: {id}
+summary: {id} packages
+homepage: https://{id}.example
+programs:
+  - names: [{id}]
+caches:
+  - id: cache
+    what: downloads
+    paths:
+      - path: ~/.cache/{id}
+    filled_by:
+      - verbs: [install]
+remedies:
+  - kind: clean
+    caches: [cache]
+    run: rm -rf ~/.cache/{id}
+sources:
+  - https://{id}.example/caching
+"""
+
+
+def test_recipes_of_a_folder_and_of_plugins(tmp_path: Path) -> None:
+    def command(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "cleanroom", "survey", "files", "-o", "out", *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ.get("PYTHONPATH", "")))},
+        )
+
+    info = tmp_path / "cleanroom_zup-1.0.dist-info"
+    for folder in (info, tmp_path / "own", tmp_path / "zup_recipes", tmp_path / "files"):
+        folder.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cleanroom-zup\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[cleanroom]\nzup = zup_plugin\n")
+    (tmp_path / "zup_plugin.py").write_text(
+        "import cleanroom, pathlib\n@cleanroom.hookimpl\ndef cleanroom_recipes():\n"
+        "    yield pathlib.Path(__file__).parent / 'zup_recipes'\n"
+    )
+    (tmp_path / "zup_recipes/zup.yaml").write_text(RECIPE.format(id="zup"))
+    (tmp_path / "own/zap.yaml").write_text(RECIPE.format(id="zap"))
+    (tmp_path / "files/Dockerfile").write_text("FROM debian:12\nRUN zap install x\nRUN zup install x\n")
+    done = command("--recipes", "own", "--jobs", "2")
+    assert done.returncode == 0, done.stderr
+    assert sorted(pq.read_table(tmp_path / "out/findings")["manager"].to_pylist()) == ["zap", "zup"]
+    other = command("--jobs", "1")
+    assert other.returncode == 2  # a survey goes on with the recipes that it was begun with

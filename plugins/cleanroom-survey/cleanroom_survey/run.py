@@ -10,9 +10,9 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor, Future,
 import pyarrow as pa
 from msgspec import Struct
 
-from cleanroom.survey.examine import Examined, content_hash, examine, unread
-from cleanroom.survey.sources import Place, Source
-from cleanroom.survey.store import Store, place_key
+from cleanroom_survey.examine import Examined, content_hash, examine, unread
+from cleanroom_survey.sources import Place, Source
+from cleanroom_survey.store import Store, place_key
 
 BATCH = 100  # contents handed to a worker at once
 PATIENCE = 120.0  # seconds that a cluster may be without any worker, as while it starts others
