@@ -9,5 +9,5 @@ SHARED = Path(__file__).parents[4] / "shared"
 def shared() -> Path:
     """Return the folder of the material that development and CI have beside the project."""
     if not SHARED.is_dir():
-        pytest.skip("needs the material that development and CI have beside the project")
+        pytest.skip("optional: needs the material that development and CI have beside the project")
     return SHARED
