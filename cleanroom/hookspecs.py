@@ -183,8 +183,7 @@ def cleanroom_exports() -> Iterable[Export]:  # type: ignore[empty-body]
 
     Then::
 
-        $ cleanroom export homepages | head -n 2
-        apk https://wiki.alpinelinux.org/wiki/Alpine_Package_Keeper
+        $ cleanroom export homepages | grep '^apt '
         apt https://wiki.debian.org/Apt
     """
 
