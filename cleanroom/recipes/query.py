@@ -70,6 +70,8 @@ def query(
         and wanted & set(remedy.caches)
         and applies(remedy.versions, remedy.bases, place, recipe.id)
     ]
+    if not recipe.caches:
+        raise NoRemedy(f"{recipe.id} leaves nothing to {prefer}: {recipe.without[prefer]}")
     if not candidates:
         kinds = sorted({remedy.kind for remedy in recipe.remedies})
         reason = f": {recipe.without[prefer]}" if prefer in recipe.without else ""

@@ -23,6 +23,7 @@ EXCUSED = {
     ("corepack", "unclean"): "all it leaves is small",
     ("corepack", "cleaned"): "all it leaves is small",
     ("huggingface", "unclean"): "all it leaves is small",
+    ("sdkmanager", "unclean"): "all it leaves is small",
     ("rustup", "unclean"): "all it leaves is small",
     ("rustup", "cleaned"): "all it leaves is small",
     ("rustup", "mounted"): "all it leaves is small",
@@ -38,7 +39,9 @@ def lacks(recipe: Recipe) -> list[str]:
     wanted = {f"{LEAST} cases": len(cases) >= LEAST}
     if recipe.shell:  # the engine does not read it: that nothing is said is all there is to try
         return [name for name, is_there in wanted.items() if not is_there] if not cases else []
-    wanted["unclean"] = any(found.startswith(f"left-behind[{recipe.id}.") for case in cases for found in case["expect"])
+    wanted["unclean"] = not recipe.caches or any(
+        found.startswith(f"left-behind[{recipe.id}.") for case in cases for found in case["expect"]
+    )
     for kind in {remedy.kind for remedy in recipe.remedies}:
         wanted[WORDS[kind]] = any(name.startswith(WORDS[kind]) or f", {WORDS[kind]}" in name for name in names)
     wanted["trap"] = any("trap" in name for name in names)

@@ -21,7 +21,10 @@ from tests.support import CASE_FILES, program
 # What must stand before an install, so that what it leaves is waste.
 SETUP = {"deno": """echo '{"nodeModulesDir": "auto"}' > deno.json"""}
 # Where a use is told by program text.
-PROGRAM_TEXT = {"julia": """julia -e 'using Pkg; Pkg.add("HTTP")'"""}
+PROGRAM_TEXT = {
+    "julia": """julia -e 'using Pkg; Pkg.add("HTTP")'""",
+    "quicklisp": """sbcl --eval '(ql:quickload :alexandria)'""",
+}
 TABLE = CASE_FILES / "library/query.yaml"
 KINDS = ("clean", "prevent", "mount")
 USERS = ("root", "app")
