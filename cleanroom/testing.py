@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cleanroom.recipes.model import Recipe
 
 Case = Mapping[str, Any]
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where PyYAML has it
 
 _KEYS = {
     *("name", "dockerfile", "reader", "expect", "files", "target", "select", "message", "advice", "bytes"),
@@ -59,7 +60,7 @@ def cases(path: str | os.PathLike[str]) -> list[Any]:
 
 
 def _read(file: Path) -> Iterator[Case]:
-    for number, case in enumerate(yaml.safe_load(file.read_text("utf-8")) or (), 1):
+    for number, case in enumerate(yaml.load(file.read_text("utf-8"), _Loader) or (), 1):
         where = f"{file}: case {number}"
         if not isinstance(case, dict) or not case.keys() >= {"name", "dockerfile", "expect"}:
             raise ValueError(f"{where}: needs name, dockerfile and expect")

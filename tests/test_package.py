@@ -19,31 +19,25 @@ RECIPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the sdist and, from it, the wheel."""
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder
-
-
-def test_the_sdist_carries_the_recipes_and_the_tests(built: Path) -> None:
-    with tarfile.open(next(built.glob("*.tar.gz"))) as archive:
+def test_the_sdist_holds_what_belongs_in_it_and_nothing_else(dist: Path) -> None:
+    with tarfile.open(next(dist.glob("*.tar.gz"))) as archive:
         names = {name.partition("/")[2]: name for name in archive.getnames()}
         for name, data in RECIPES.items():
             member = archive.extractfile(names[f"recipes/{name}"])
             assert member is not None
             assert member.read() == data
-    others = ("tests/test_package.py", "LICENSE", "README.md", "CHANGELOG.md", "examples/data-science/Dockerfile")
-    assert set(others) <= set(names)
+    assert {"tests/test_package.py", "examples/data-science/Dockerfile"} <= names.keys()
+    folders = {"benchmarks", "cleanroom", "docs", "examples", "plugins", "recipes", "templates", "tests", "tools"}
+    files = {".dockerignore", ".gitignore", ".pre-commit-hooks.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile"}
+    files |= {"LICENSE", "PKG-INFO", "README.md", "action.yml", "pyproject.toml"}
+    assert {name.partition("/")[0] for name in names if name} == folders | files
 
 
 @pytest.fixture(scope="module")
-def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def installed(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Unpack the wheel."""
     folder = tmp_path_factory.mktemp("installed")
-    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
         archive.extractall(folder)
     return folder
 
@@ -57,8 +51,8 @@ def run(installed: Path, code: str) -> list[str]:
     return result.stdout.splitlines()
 
 
-def test_the_wheel_carries_the_recipes_where_they_are_looked_for(built: Path, installed: Path) -> None:
-    with zipfile.ZipFile(next(built.glob("*.whl"))) as archive:
+def test_the_wheel_carries_the_recipes_where_they_are_looked_for(dist: Path, installed: Path) -> None:
+    with zipfile.ZipFile(next(dist.glob("*.whl"))) as archive:
         names = archive.namelist()
         assert {
             name.removeprefix("cleanroom/recipes/data/"): archive.read(name)

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from cleanroom.lint.fix import fix
-from tests.support import CASE_FILES, builds
+from tests.support import builds, case_file
 
 pytestmark = [pytest.mark.builds, pytest.mark.xdist_group("fix")]
 
-CASES: list[dict[str, Any]] = yaml.safe_load((CASE_FILES / "builds/fixes.yaml").read_text("utf-8"))
+CASES: list[dict[str, Any]] = case_file("builds/fixes.yaml")
 
 # apt as the official images set it up: its own indexes and archives never stay.
 DOCKER_CLEAN = r"""

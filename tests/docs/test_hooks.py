@@ -12,7 +12,7 @@ import pytest
 from cleanroom import hookspecs
 from cleanroom.cli import hooks
 from cleanroom.plugins.manager import HOOKS
-from tests.support import ROOT, sessions
+from tests.support import ROOT, assert_same_text, sessions
 
 
 def test_every_hook_is_known() -> None:
@@ -51,4 +51,4 @@ def test_the_page_is_what_the_docstrings_say() -> None:
     command = [sys.executable, "-m", "cleanroom", "plugins", "hooks", "--format", "markdown"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"})
     page = (ROOT / "docs" / "hooks.md").read_text("utf-8")
-    assert page == done.stdout, "run: cleanroom plugins hooks --format markdown > docs/hooks.md"
+    assert_same_text(page, done.stdout, "run: cleanroom plugins hooks --format markdown > docs/hooks.md")

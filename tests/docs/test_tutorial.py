@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 import sysconfig
 from importlib.util import find_spec
@@ -19,14 +18,11 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Let pip find cleanroom, as a wheel, and all else where these tests find it: no index is asked."""
     for package in ("pip", "hatchling", "editables"):
         if find_spec(package) is None:
             pytest.skip(f"{package} is not installed")
-    wheels = tmp_path_factory.mktemp("wheels")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-index", "--no-build-isolation"]
-    subprocess.run([*command, "--wheel-dir", str(wheels), str(ROOT)], check=True)
     others = tmp_path_factory.mktemp("others")
     for entry in Path(sysconfig.get_path("purelib")).iterdir():
         if "cleanroom" not in entry.name and entry.suffix != ".pth":
@@ -35,7 +31,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(others),
         "PIP_NO_INDEX": "1",
-        "PIP_FIND_LINKS": str(wheels),
+        "PIP_FIND_LINKS": str(dist),
         "PIP_NO_BUILD_ISOLATION": "0",  # of pip's variables for options that take something away, this says yes
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }

@@ -15,7 +15,6 @@ from random import Random
 from typing import Any
 
 import pytest
-import yaml
 from jsonschema import Draft202012Validator
 
 from cleanroom.cli import main
@@ -24,13 +23,13 @@ from cleanroom.images.audit import Audit, Leftover, audit
 from cleanroom.images.base import below
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
-from tests.support import CASE_FILES, program
+from tests.support import CASE_FILES, parse_yaml, program
 from tests.support.images import Layout, archive, config, dir_transport, docker_save, gzipped, layer, oci, sha, zstd
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")
     for path in sorted((CASE_FILES / "images").glob("*.yaml"))
-    for case in yaml.safe_load(path.read_text("utf-8").replace("\\udcff\\udcfe", "\\xff\\xfe"))
+    for case in parse_yaml(path.read_text("utf-8").replace("\\udcff\\udcfe", "\\xff\\xfe"))
 ]
 
 

@@ -9,24 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import parse_recipe
 from cleanroom.recipes.validate import validate_recipe
 from cleanroom.testing import cases, check_case
-from tests.support import CASE_FILES
+from tests.support import CASE_FILES, case_file, parse_yaml
 
 FOLDERS = ("engine", "lint", "lint/rules", "formats", "recipes")
 CASES = [case for folder in FOLDERS for case in cases(CASE_FILES / folder)]
-REST = yaml.safe_load((CASE_FILES / "library/problems.yaml").read_text("utf-8"))["rest"]
+REST = case_file("library/problems.yaml")["rest"]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_case(case: dict[str, Any]) -> None:
     library = None
     if "recipe" in case:
-        given = yaml.safe_load(case["recipe"])
+        given = parse_yaml(case["recipe"])
         text = case["recipe"] + "".join(f"{line}\n" for field, line in REST.items() if field not in given)
         assert not validate_recipe(text, "foo.yaml")
         library = Library(recipes=[parse_recipe(text, "foo.yaml")])

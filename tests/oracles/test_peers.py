@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cleanroom.lint.check import check
-from tests.support import CASE_FILES
+from tests.support import case_file
 
-REASONS = yaml.safe_load((CASE_FILES / "oracles/peers.yaml").read_text("utf-8"))
+REASONS = case_file("oracles/peers.yaml")
 MANAGERS = {
     "DL3009": {"apt"},
     "DL3019": {"apk"},

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cleanroom.lint.check import check
-from tests.support import CASE_FILES
+from tests.support import case_file
 
-ANSWERS = yaml.safe_load((CASE_FILES / "oracles/probes.yaml").read_text("utf-8"))
+ANSWERS = case_file("oracles/probes.yaml")
 
 
 @pytest.mark.shared

@@ -11,11 +11,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cleanroom.plugins import manager
 from cleanroom.recipes.library import load, load_with
-from tests.support import CASE_FILES
+from tests.support import case_file
 
 DOCKERFILE = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
 RECIPE = """\
@@ -481,7 +480,7 @@ def test_a_recipe_that_cannot_be_used_takes_nothing_from_others(site: Site) -> N
     assert "must not have a comment" in replaced.stderr
 
 
-CARGO = yaml.safe_load((CASE_FILES / "recipes/cargo.yaml").read_text("utf-8"))
+CARGO = case_file("recipes/cargo.yaml")
 
 
 def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(

@@ -8,11 +8,10 @@ says moved in its name.
 from __future__ import annotations
 
 import pytest
-import yaml
 
 from cleanroom.recipes.library import load
 from cleanroom.recipes.model import Recipe
-from tests.support import CASE_FILES
+from tests.support import CASE_FILES, parse_yaml
 
 CASES = CASE_FILES / "recipes"
 WORDS = {"clean": "cleaned", "prevent": "prevented", "mount": "mounted"}
@@ -34,7 +33,7 @@ EXCUSED = {
 def lacks(recipe: Recipe) -> list[str]:
     """Return what a recipe has no case of."""
     file = CASES / f"{recipe.id}.yaml"
-    cases = yaml.safe_load(file.read_text("utf-8")) if file.exists() else []
+    cases = parse_yaml(file.read_text("utf-8")) if file.exists() else []
     names = [case["name"] for case in cases]
     wanted = {f"{LEAST} cases": len(cases) >= LEAST}
     if recipe.shell:  # the engine does not read it: that nothing is said is all there is to try
@@ -55,11 +54,13 @@ def lacks(recipe: Recipe) -> list[str]:
 
 @pytest.mark.parametrize("recipe", load().recipes(), ids=lambda recipe: recipe.id)
 def test_a_recipe_has_its_cases(recipe: Recipe) -> None:
-    assert lacks(recipe) == []
+    missing = lacks(recipe)
+    assert not missing, f"tests/cases/recipes/{recipe.id}.yaml has no case of: {', '.join(missing)}"
 
 
 def test_cases_are_of_recipes() -> None:
-    assert {file.stem for file in CASES.glob("*.yaml")} <= {recipe.id for recipe in load().recipes()}
+    strays = {file.stem for file in CASES.glob("*.yaml")} - {recipe.id for recipe in load().recipes()}
+    assert not strays, f"tests/cases/recipes has cases of no recipe: {', '.join(sorted(strays))}"
 
 
 def test_excuses_are_needed() -> None:

@@ -8,15 +8,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cleanroom.cli import main
 from cleanroom.recipes.links import Link, fault_of, form_problems, links, unreachable
 from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import RecipeError
-from tests.support import CASE_FILES
+from tests.support import case_file
 
-CASES = yaml.safe_load((CASE_FILES / "library/links.yaml").read_text("utf-8"))
+CASES = case_file("library/links.yaml")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["url"])

@@ -33,9 +33,9 @@ from cleanroom.recipes.model import (
     Use,
 )
 from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
-from tests.support import CASE_FILES
+from tests.support import case_file
 
-CASES = yaml.safe_load((CASE_FILES / "library/problems.yaml").read_text("utf-8"))
+CASES = case_file("library/problems.yaml")
 
 
 def complete(case: Mapping[str, Any]) -> str:

@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cleanroom.recipes.library import load
-from tests.support import CASE_FILES
+from tests.support import case_file
 
-LIST: dict[str, dict[str, list[str]]] = yaml.safe_load((CASE_FILES / "library/peers.yaml").read_text("utf-8"))
+LIST: dict[str, dict[str, list[str]]] = case_file("library/peers.yaml")
 BY_WAY_OF = {"microdnf": "dnf", "pnpm": "npm"}  # whose rules also find it, as its row says in words
 RULE = r"DL3[0-9]{3}|DS-[0-9]{4}|DKL-DI-[0-9]{4}|\bS6[0-9]{3}|\bDF[0-9]{3}|\bDD[0-9]{3}|\bER[0-9]{4}|\b[0-9a-f]{8}\b"
 

@@ -16,7 +16,7 @@ import cleanroom
 from cleanroom.recipes.library import load
 from cleanroom.recipes.model import Recipe, Use
 from cleanroom.recipes.query import Answer, NoRemedy, query
-from tests.support import CASE_FILES, program
+from tests.support import CASE_FILES, ROOT, assert_same_text, program
 
 # What must stand before an install, so that what it leaves is waste.
 SETUP = {"deno": """echo '{"nodeModulesDir": "auto"}' > deno.json"""}
@@ -62,8 +62,7 @@ def test_the_whole_table() -> None:
         if row.get(kind) != text:
             row[kind if user == "root" else f"{kind} as {user}"] = text
     found = yaml.safe_dump(table, sort_keys=False, width=10_000)
-    print(found)
-    assert found == TABLE.read_text("utf-8")
+    assert_same_text(found, TABLE.read_text("utf-8"), f"if this is right, change {TABLE.relative_to(ROOT)}")
 
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)

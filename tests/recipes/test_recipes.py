@@ -10,6 +10,7 @@ from cleanroom.recipes import load
 from cleanroom.recipes.format import canonical
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
+from tests.support import ROOT, assert_same_text
 
 BASES = load.RECIPES / "bases.yaml"
 FILES = sorted(set(load.RECIPES.glob("*.yaml")) - {BASES})
@@ -26,7 +27,8 @@ def test_recipe_is_valid(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*FILES, *([BASES] if BASES.exists() else [])], ids=lambda path: path.stem)
 def test_file_is_canonical(path: Path) -> None:
-    assert path.read_text("utf-8") == canonical(path.read_bytes(), path.name)
+    text = path.read_text("utf-8")
+    assert_same_text(text, canonical(path.read_bytes(), path.name), f"run: cleanroom recipes fmt recipes/{path.name}")
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -66,10 +68,9 @@ def test_each_hazard_has_a_source_or_was_measured(path: Path) -> None:
 
 def test_the_table_of_managers_is_current() -> None:
     """As ``cleanroom export table -o docs`` writes it."""
-    page = load.RECIPES.parent / "docs" / "managers.md"
-    assert page.read_text("utf-8") == EXPORTS["table"].render(library())["managers.md"]
-    page = load.RECIPES.parent / "docs" / "proved.md"
-    assert page.read_text("utf-8") == EXPORTS["proofs"].render(library())["proved.md"]
+    for name, page in (("table", "managers.md"), ("proofs", "proved.md")):
+        written = (ROOT / "docs" / page).read_text("utf-8")
+        assert_same_text(written, EXPORTS[name].render(library())[page], f"run: cleanroom export {name} -o docs")
 
 
 def test_recipes_agree() -> None:

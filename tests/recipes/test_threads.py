@@ -6,13 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from cleanroom.recipes.library import load
 from cleanroom.recipes.load import RECIPES
-from tests.support import CASE_FILES, ROOT
+from tests.support import ROOT, case_file
 
-THREADS = yaml.safe_load((CASE_FILES / "library/threads.yaml").read_text("utf-8"))
+THREADS = case_file("library/threads.yaml")
 
 
 def test_each_is_represented_or_refused() -> None:
@@ -23,7 +22,7 @@ def test_each_is_represented_or_refused() -> None:
         file, _, name = by.partition(": ")
         identifier, _, hazard = by.partition("/")
         if file.endswith(".yaml"):
-            cases = yaml.safe_load((CASE_FILES / file).read_text("utf-8"))
+            cases = case_file(file)
             assert any(case["name"].startswith(name) for case in cases), by
         elif identifier in recipes:
             assert not hazard or hazard in {each.id for each in recipes[identifier].hazards}, by

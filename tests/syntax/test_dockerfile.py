@@ -7,7 +7,6 @@ import time
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +20,9 @@ from cleanroom.syntax.dockerfile import (
     parse,
     unquote,
 )
-from tests.support import CASE_FILES
+from tests.support import case_file
 
-CASES: list[dict[str, Any]] = yaml.safe_load((CASE_FILES / "syntax/dockerfile.yaml").read_text("utf-8"))
+CASES: list[dict[str, Any]] = case_file("syntax/dockerfile.yaml")
 
 
 def described(text: str, instruction: Instruction, expected: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import threading
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,10 +28,10 @@ from cleanroom.syntax.shell import (
     unquoted,
 )
 from cleanroom.syntax.text import MappedText, Span
-from tests.support import CASE_FILES
+from tests.support import case_file
 from tests.support.operators import operators
 
-CASES = yaml.safe_load((CASE_FILES / "syntax/shell.yaml").read_text(encoding="utf-8"))
+CASES = case_file("syntax/shell.yaml")
 
 
 def scattered(script: str) -> tuple[str, MappedText]:

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-import yaml
 
 import cleanroom
 from cleanroom.cli import main
@@ -21,7 +20,7 @@ from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import Typical
 from cleanroom.recipes.plain import plain
 from tests.oracles import linters as export_tools
-from tests.support import CASE_FILES, ROOT, program
+from tests.support import CASE_FILES, ROOT, parse_yaml, program
 
 SCHEMAS = Path(cleanroom.__file__).parent / "schemas"
 CASES = [
@@ -44,7 +43,7 @@ def test_the_data_is_what_the_recipes_say() -> None:
     assert managers.keys() == recipes.keys()
     for name, data in managers.items():
         jsonschema.validate(data, recipe_schema)
-        said = yaml.safe_load((RECIPES / f"{name}.yaml").read_text("utf-8"))
+        said = parse_yaml((RECIPES / f"{name}.yaml").read_text("utf-8"))
         for cache, known in zip(said["caches"], recipes[name].caches, strict=True):
             if known.typical:  # what was measured stands in for what the recipe says
                 cache["typical"] = json_of(known.typical)
@@ -137,7 +136,7 @@ def case_files(folder: Path) -> Path:
     """Lay out the Dockerfiles of our own cases that other linters can read at all."""
     texts = {}
     for path in sorted(CASES):
-        for number, case in enumerate(yaml.safe_load(path.read_text("utf-8"))):
+        for number, case in enumerate(parse_yaml(path.read_text("utf-8"))):
             if "recipes" not in case and "recipe" not in case:
                 texts[f"{path.stem}_{number}"] = case["dockerfile"]
     return export_tools.lay_out(texts, folder)

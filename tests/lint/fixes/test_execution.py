@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -17,13 +16,13 @@ from cleanroom.lint.findings import Fixed
 from cleanroom.lint.fix import fix
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.recipes.library import load
-from tests.support import CASE_FILES
+from tests.support import CASE_FILES, parse_yaml
 from tests.support.execution import SHELLS, Sandbox, differences, is_possible, is_runnable
 
 CASES = [
     case
     for path in sorted((CASE_FILES / "lint/fixes").glob("*.yaml"))
-    for case in yaml.safe_load(path.read_text("utf-8"))
+    for case in parse_yaml(path.read_text("utf-8"))
     if "after" in case
 ]
 

@@ -11,17 +11,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-import yaml
 
 from cleanroom.lint.check import check
 from cleanroom.lint.fix import fix
 from cleanroom.syntax.text import apply
-from tests.support import CASE_FILES
+from tests.support import CASE_FILES, parse_yaml
 
 CASES = [
     pytest.param(case, id=f"{path.stem}: {case['name']}")
     for path in sorted((CASE_FILES / "lint/fixes").glob("*.yaml"))
-    for case in yaml.safe_load(path.read_text("utf-8"))
+    for case in parse_yaml(path.read_text("utf-8"))
 ]
 
 

@@ -10,14 +10,13 @@ from typing import Any
 import jsonschema
 import pytest
 import referencing
-import yaml
 
 from cleanroom.cli import main
 from cleanroom.lint.linters.enrich import VERDICTS, canonical, enrich
 from cleanroom.lint.linters.reports import ReportError, parse
 from cleanroom.recipes.library import load
 from tests.oracles import linters as export_tools
-from tests.support import CASE_FILES, program
+from tests.support import case_file, program
 
 
 def _schema(name: str) -> referencing.Resource[Any]:
@@ -29,7 +28,7 @@ SCHEMA = jsonschema.Draft202012Validator(
     _schema("enriched-1.schema.json").contents,
     registry=referencing.Registry().with_resource("cleanroom/findings/1", _schema("findings-1.schema.json")),
 )
-CASES = yaml.safe_load((CASE_FILES / "lint/linters/enrich.yaml").read_text())
+CASES = case_file("lint/linters/enrich.yaml")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
