@@ -37,6 +37,7 @@ def environment(dist: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
     }
 
 
+@pytest.mark.slow
 def test_every_step_does_what_it_shows(environment: dict[str, str], tmp_path: Path) -> None:
     page = PAGE.read_text("utf-8")
     session: list[sessions.Step] = []

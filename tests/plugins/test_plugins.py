@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from cleanroom.cli import main
 from cleanroom.plugins import manager
 from cleanroom.recipes.library import load, load_with
 from tests.support import case_file
@@ -298,21 +299,23 @@ NEVER_SAFE = [
 
 
 @pytest.mark.parametrize("command", NEVER_SAFE)
-def test_a_clean_up_that_is_not_plain_makes_no_safe_fix_and_nothing_is_run(command: str, site: Site) -> None:
+def test_a_clean_up_that_is_not_plain_makes_no_safe_fix_and_nothing_is_run(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     text = RECIPE.format(id="zap", executable="zap", run=json.dumps(command))
     if command in ("rm -rf /", "rm -rf ~", "rm -rf /usr"):  # also when the recipe says that all this is its cache
         text = text.replace("~/.cache/zap", json.dumps(command.removeprefix("rm -rf ")))
-    (site.folder / "own.yaml").write_text(text)
-    dockerfile = site.folder / "Dockerfile"
-    dockerfile.write_text("FROM debian:12\nRUN zap install x\n")
-    before = dockerfile.read_text()
-    done = site.run("check", "Dockerfile", "--recipes", "own.yaml", "--format", "json")
-    (found,) = json.loads(done.stdout)["findings"]
+    Path("own.yaml").write_text(text)
+    before = "FROM debian:12\nRUN zap install x\n"
+    Path("Dockerfile").write_text(before)
+    assert main(["check", "Dockerfile", "--recipes", "own.yaml", "--format", "json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["findings"]
     assert not (found["fix"] or {}).get("safe")
-    assert site.run("fix", "Dockerfile", "--recipes", "own.yaml").returncode == 0
-    assert dockerfile.read_text() == before
-    site.run("fix", "Dockerfile", "--recipes", "own.yaml", "--unsafe")
-    assert not list(site.folder.rglob("pwned"))
+    assert main(["fix", "Dockerfile", "--recipes", "own.yaml"]) == 0
+    assert Path("Dockerfile").read_text() == before
+    main(["fix", "Dockerfile", "--recipes", "own.yaml", "--unsafe"])
+    assert not list(tmp_path.rglob("pwned"))
 
 
 def test_a_recipe_can_stand_in_for_another(site: Site) -> None:

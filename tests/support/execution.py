@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import resource
 import shutil
 import subprocess
 import tempfile
@@ -93,6 +92,10 @@ class Sandbox:
 
     def __init__(self) -> None:
         self.root = Path(tempfile.mkdtemp(prefix="cleanroom-execution-"))
+        # By programs, not a preexec_fn, with which Python forks: half the time of a test was that.
+        limits = (str(shutil.which("prlimit")), f"--fsize={1 << 20}", "--cpu=5")
+        nobody = (str(shutil.which("chroot")), f"--userspec={NOBODY}:{NOBODY}", "--groups=", str(self.root))
+        self.confined = (*limits, *nobody, "/bin/dash", "-c", 'cd /tmp && exec "$@"', "dash")
 
     def __enter__(self) -> Sandbox:
         self.root.chmod(0o777)  # scripts may write where they like, in here
@@ -185,19 +188,9 @@ class Sandbox:
             "ADDED": "\n".join(added),
         }
 
-        def confine() -> None:
-            os.chroot(self.root)
-            os.chdir("/tmp")
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
-            resource.setrlimit(resource.RLIMIT_CPU, (5, 5))
-
         process = subprocess.run(
-            [f"/bin/{argv[0]}", *argv[1:], script],
+            [*self.confined, f"/bin/{argv[0]}", *argv[1:], script],
             env=environment,
-            preexec_fn=confine,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
