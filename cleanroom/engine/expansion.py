@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from cleanroom.engine.process import Process
 from cleanroom.engine.state import State
 from cleanroom.recipes.facts import cache_paths
 from cleanroom.recipes.library import Library
@@ -18,16 +19,13 @@ class Expansion:
     def __init__(self, library: Library, state: State) -> None:
         self.library = library
         self.state = state
-        self.variables: dict[str, str | None] = {**state.arguments, **state.environment}
-        self.exported: set[str] = set(self.variables)
-        self.cwd = state.workdir
-        self.positional: list[str] = []
+        variables = {**state.arguments, **state.environment}
+        self.process = Process(variables, set(variables), state.workdir, user=state.user or state.base.user or "root")
         self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
 
     def home(self) -> str:
         """Return the home in force."""
-        value = self.variables.get("HOME", "")
-        return value if value else self.state.home()
+        return self.process.variables.get("HOME") or self.state.home(self.process.user)
 
     def resolve(self, pattern: str) -> str:
         """Return a pattern from the root, ``~`` replaced by the home."""
@@ -36,7 +34,7 @@ class Expansion:
         elif pattern.startswith("~"):
             name, slash, rest = pattern[1:].partition("/")
             pattern = self.state.home(name) + slash + rest
-        return absolute(pattern, self.cwd)
+        return absolute(pattern, self.process.cwd)
 
     def value(self, word: shell.Word) -> str | None:
         """Return the text of a word that is not split (an assignment's, a redirect's), None when unknown."""
@@ -51,7 +49,7 @@ class Expansion:
             part = word.parts[0]
             fields = [escape(part.text) if part.quoted else part.text]
         elif len(word.parts) == 1 and isinstance(word.parts[0], shell.Parameter) and word.parts[0].name in "@*":
-            return list(self.positional)
+            return list(self.process.positional)
         else:
             pattern, splits = self.pattern(word)
             fields = pattern.split() if splits else [pattern]
@@ -89,7 +87,7 @@ class Expansion:
                     template = words[-1] or ""
                     return (template.rpartition("/")[0] if template.startswith("/") else "/tmp") + f"/{UNKNOWN}"
                 if words == ["pwd"]:
-                    return escape(self.cwd)
+                    return escape(self.process.cwd)
                 if None not in words:
                     return self.printed_place(" ".join(map(str, words)))
         return UNKNOWN
@@ -99,21 +97,21 @@ class Expansion:
         name = part.name
         if name.isdigit():
             index = int(name) - 1
-            return plain(self.positional[index]) if 0 <= index < len(self.positional) else UNKNOWN
+            return plain(self.process.positional[index]) if 0 <= index < len(self.process.positional) else UNKNOWN
         if name in ("@", "*"):
-            return " ".join(plain(word) for word in self.positional)
+            return " ".join(plain(word) for word in self.process.positional)
         if name == "HOME":
             value: str | None = self.home()
         elif name == "PWD":
-            value = self.cwd
+            value = self.process.cwd
         else:
-            value = self.variables.get(name, UNKNOWN)
+            value = self.process.variables.get(name, UNKNOWN)
         if part.operator == "":
             return UNKNOWN if value is None else value
         argument = self.value(part.argument) if part.argument is not None else ""
         if part.operator in (":-", "-", ":=", "="):
             if value is None or value == UNKNOWN:
-                return UNKNOWN if name in self.variables else (UNKNOWN if argument is None else argument)
+                return UNKNOWN if name in self.process.variables else (UNKNOWN if argument is None else argument)
             return value or (argument if argument is not None else UNKNOWN)
         if part.operator in (":?", "?"):
             return UNKNOWN if value is None else value
@@ -125,12 +123,19 @@ class Expansion:
         if found is None:
             return UNKNOWN
         recipe = found[0]
-        environment = {name: self.variables[name] for name in self.exported if name in self.variables}
+        environment = self.process.environment()
         for cache in recipe.caches:
             for printed in cache.printed_by:
                 if printed.command == command:
                     places = cache_paths(
-                        recipe, cache, environment, [], self.home(), self.state.base, self.cwd, self.state.stored
+                        recipe,
+                        cache,
+                        environment,
+                        [],
+                        self.home(),
+                        self.state.base,
+                        self.process.cwd,
+                        self.state.stored,
                     )
                     if len(places) == 1 and places[0].endswith(printed.below):
                         return places[0].removesuffix(printed.below)

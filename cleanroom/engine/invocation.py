@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from cleanroom.engine.argv import has_option, matches
+from cleanroom.engine.argv import matches
 from cleanroom.engine.events import Clean, Event, Fill, Guards, Made, Need, Other, Surplus
+from cleanroom.engine.options import has_option
 from cleanroom.engine.state import State
 from cleanroom.recipes.facts import cache_paths
 from cleanroom.recipes.model import Cache, Lean, Payload, Prevention, Program, Recipe, Use

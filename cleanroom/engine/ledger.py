@@ -11,10 +11,12 @@ from functools import lru_cache
 
 from msgspec import Struct, field
 
-from cleanroom.engine.argv import SHELLS, shell_operand
-from cleanroom.engine.events import Clean, Event, Fill, Guards, Remove, Unresolved
-from cleanroom.engine.interpreter import Walker
-from cleanroom.engine.state import State, configure, tell_versions
+from cleanroom.engine.calls import Call
+from cleanroom.engine.events import NO_GUARDS, Clean, Event, Fill, Guards, Remove, Unresolved
+from cleanroom.engine.interpreter import Interpreter
+from cleanroom.engine.options import SHELLS, read_shell
+from cleanroom.engine.process import Budget
+from cleanroom.engine.state import State, configure, detect_versions
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
 from cleanroom.syntax import dockerfile as reader
@@ -183,7 +185,7 @@ class _Build:
     ) -> None:
         self.dockerfile = dockerfile
         self.library = library
-        self.steps = 0  # of all walks
+        self.budget = Budget()
         self.copies = 0  # sources of COPY and ADD that were followed
         self.read_file = read_file
         self.note = note
@@ -301,18 +303,18 @@ class _Build:
                 state.copied.append((clean, place))
             state.copied.append((clean, f"{place.rstrip('/')}/{name}"))
             state.copied.append(("" if clean == "." else clean, f"{place.rstrip('/')}/"))
-            tell_versions(self.library, state, clean)
+            detect_versions(self.library, state, clean)
             for path in (place, f"{place.rstrip('/')}/{name}"):
                 if self.library.about(path.rpartition("/")[2]) and (text := self.read_file(clean)):
                     configure(self.library, state, path, text, state.home())
             for file in self.library.files():
                 # of a folder that is copied
                 if "*" not in file and (text := self.read_file(f"{'' if clean == '.' else clean + '/'}{file}")):
-                    tell_versions(self.library, state, file)
+                    detect_versions(self.library, state, file)
                     configure(self.library, state, f"{place.rstrip('/')}/{file}", text, state.home())
         for heredoc in instruction.heredocs:
             state.texts[place] = heredoc.body.text
-            tell_versions(self.library, state, place)
+            detect_versions(self.library, state, place)
             configure(self.library, state, place, heredoc.body.text, state.home())
 
     def layer(self, instruction: Instruction, ledger: StageLedger, state: State) -> Layer:
@@ -320,11 +322,9 @@ class _Build:
         if state.base.family == "windows" or ("", "shell") in state.settings:
             self.note(instruction.span, "the shell of this image is not a POSIX shell")
             return Layer(instruction, ledger.stage.index, [], mounts, state.user, state.home(), state.base)
-        walker = Walker(self.library, state, self.read_file, self.note)
-        walker.steps = self.steps
+        walker = Interpreter(self.library, state, self.read_file, self.note, self.budget)
         scripts = self.walk(walker, instruction)
         walker.finish()
-        self.steps = walker.steps
         if walker.is_endless():
             walker.events.clear()  # the rest could say the opposite
             self.note(instruction.span, "it does more than can be followed")
@@ -345,31 +345,28 @@ class _Build:
         """Return the caches that a CMD or ENTRYPOINT reads."""
         if state.base.family == "windows" or ("", "shell") in state.settings:
             return set()
-        walker = Walker(self.library, state.copy(), self.read_file, lambda *_: None)
-        walker.steps = self.steps
+        walker = Interpreter(self.library, state.copy(), self.read_file, lambda *_: None, self.budget)
         self.walk(walker, instruction)
-        self.steps = walker.steps
         return walker.wanted
 
-    def walk(self, walker: Walker, instruction: Instruction) -> tuple[MappedText, ...]:
+    def walk(self, walker: Interpreter, instruction: Instruction) -> tuple[MappedText, ...]:
         """Walk what an instruction runs; return its shell scripts, of which the places in the file are known."""
         scripts: tuple[MappedText, ...] = ()
         if instruction.exec_form is not None:
             argv = instruction.exec_form
             texts = [word.text for word in argv]
             span = instruction.arguments.span(0, len(instruction.arguments))
-            is_shell = bool(texts) and re.search(r"(^|/)(ba|da|a|z|k)?sh$", texts[0]) is not None
-            operand, is_text = shell_operand(texts) if is_shell else (None, False)
-            if operand is not None and is_text:
+            is_shell = bool(texts) and texts[0].rpartition("/")[2] in SHELLS
+            operand = read_shell(texts).text if is_shell else None
+            if operand is not None:
                 word = argv[operand]
                 if self.dockerfile.text[word.span.start + 1 : word.span.end - 1] == word.text:
                     scripts = (MappedText([(word.text, word.span.start + 1)]),)
                     walker.run(scripts[0])
                 else:
-                    walker.fixed_span = span
-                    walker.run(MappedText([(word.text, 0)]))
+                    walker.run_at(span, MappedText([(word.text, 0)]))
             elif texts:
-                walker.invoke([escape(text) for text in texts], None, span, frozenset(), {}, sudo=False)
+                walker.invoke(Call([escape(text) for text in texts], None, span, NO_GUARDS))
         else:
             scripts = tuple(self.scripts(instruction))
             for script in scripts:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise, takewhile
 
 from cleanroom.syntax.paths import ANYWHERE, UNKNOWN, plain
 
+_BRACES = re.compile(r"\\?\{\\?\}")
+_RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
 MAX_OPERANDS = 1_000  # of one command; a * in one counts as one
 _CONDITIONS = frozenset(
     ("-name", "-iname", "-path", "-regex", "-mtime", "-size", "-newer", "-maxdepth", "-user")  # not all is removed
@@ -55,3 +58,22 @@ def by_find(argv: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple[s
     between = f"/{ANYWHERE}/" if at_any_depth else "/"
     folders = words[words.index("-type") + 1 :][:1] != ["f"] if "-type" in words else True
     return few(f"{start.rstrip('/')}{between}{name}" for start in starts for name in names), folders
+
+
+def by_exec(argv: Sequence[str], resolve: Callable[[str], str]) -> Iterator[list[str]]:
+    """Yield the commands that ``find`` runs, but for ``rm``, with what it finds in the place of ``{}``."""
+    words = [plain(word) for word in argv]
+    for start, word in enumerate(words, 1):
+        if word not in _RUNS:
+            continue
+        end = next((index for index in range(start, len(words)) if _ends(words, index)), len(words))
+        found = by_find([*argv[: start - 1], "-delete"], resolve)[0] or (UNKNOWN,)
+        command: list[str] = []
+        for index in range(start, end):
+            command += found if words[index] == "{}" else [found[0].join(_BRACES.split(argv[index]))]
+        if command and command[0].rpartition("/")[2] != "rm":
+            yield command
+
+
+def _ends(words: Sequence[str], index: int) -> bool:
+    return words[index] == ";" or (words[index] == "+" and words[index - 1] == "{}")

@@ -128,7 +128,7 @@ def configure(library: Library, state: State, path: str, text: str, home: str) -
                 state.stored[recipe.id, setting.name] = UNKNOWN if "$" in value else absolute(value, folder)
 
 
-def tell_versions(library: Library, state: State, path: str) -> None:
+def detect_versions(library: Library, state: State, path: str) -> None:
     """Note in ``state`` which versions a file that is now at ``path`` tells of."""
     name = path.rstrip("/").rpartition("/")[2]
     for recipe in library.about(name):

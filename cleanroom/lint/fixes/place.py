@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from cleanroom.engine.argv import SHELLS, shell_operand
 from cleanroom.engine.events import Event, Fill, Need
 from cleanroom.engine.ledger import Layer, Ledger
+from cleanroom.engine.options import SHELLS, read_shell
 from cleanroom.lint.fixes.script import Place, Script
 from cleanroom.syntax import shell
 
@@ -107,7 +107,8 @@ class Site:
         """Return the command line of the shell in force. Raises DeclinedError when we cannot write for it."""
         if self.layer.instruction.exec_form is not None:
             words = [word.text for word in self.layer.instruction.exec_form]
-            return words[: shell_operand(words)[0]]
+            line = read_shell(words)
+            return words[: line.script if line.text is None else line.text]
         argv = ["/bin/sh", "-c"]
         for stage in self.ledger.chain(self.layer.stage):
             for instruction in stage.stage.instructions:

@@ -6,10 +6,10 @@ import re
 
 from msgspec import Struct
 
-from cleanroom.engine.argv import PYTHON
 from cleanroom.engine.events import Clean, Fill, Remove
-from cleanroom.engine.interpreter import Walker
+from cleanroom.engine.interpreter import Interpreter
 from cleanroom.engine.ledger import Outcome, empties
+from cleanroom.engine.options import PYTHON
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.script import Place
 from cleanroom.recipes.facts import at_home
@@ -233,7 +233,7 @@ def _check_reach(site: Site, texts: list[str], fills: list[Fill]) -> None:
     state = site.layer.state
     if state is None:
         return
-    walker = Walker(site.ledger.library, state.copy(), lambda _: None, lambda *_: None)
+    walker = Interpreter(site.ledger.library, state.copy(), lambda _: None, lambda *_: None)
     walker.run(MappedText([(" && ".join(texts), 0)]))
     for event in walker.events:
         paths = [path for paths in event.paths.values() for path in paths] if isinstance(event, Clean) else []

@@ -1,0 +1,53 @@
+"""What the commands of a script leave: events, files that they write, settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cleanroom.engine.events import Event, Guards, Remove
+from cleanroom.engine.expansion import Expansion
+from cleanroom.engine.process import Budget, Frame
+from cleanroom.engine.state import State, configure, detect_versions
+from cleanroom.recipes.library import Library
+from cleanroom.syntax.paths import absolute, escape, plain
+from cleanroom.syntax.text import Span
+
+
+class Effects(Expansion):
+    """Notes what commands do. ``state`` is changed by what lasts: files, settings, users."""
+
+    def __init__(self, library: Library, state: State, budget: Budget, note: Callable[[Span, str], None]) -> None:
+        super().__init__(library, state)
+        self.budget = budget
+        self.unresolved = note
+        self.events: list[Event] = []
+        self.wanted: set[tuple[str, str]] = set()  # (recipe id, cache id) that a command reads if it starts a container
+        self.frame = Frame()
+
+    def emit(self, event: Event) -> None:
+        """Add an event behind those there are."""
+        frame = self.frame
+        event.order = len(self.events)
+        event.command = None if frame.fixed_span is not None else frame.command
+        event.nested = frame.fixed_span is not None or frame.in_text
+        self.events.append(event)
+
+    def remove(self, patterns: tuple[str, ...], span: Span, guards: Guards, *, recursive: bool) -> None:
+        """Add the removal of these patterns, where there are any."""
+        if patterns:
+            self.emit(Remove(patterns, recursive, span, guards, 0))
+
+    def write(self, target: str, text: str | None, *, append: bool = False) -> None:
+        """Note that a file was written; configuration files may prevent caches."""
+        if text is None:
+            return
+        path = plain(self.resolve(escape(target)))
+        self.state.removed_files.discard(path)
+        self.state.texts[path] = self.state.texts.get(path, "") + text if append else text
+        detect_versions(self.library, self.state, path)
+        configure(self.library, self.state, path, text, self.home())
+
+    def is_copied(self, name: str) -> bool:
+        """Return True if the build copied or wrote a file at this path."""
+        target = absolute(name, self.process.cwd)
+        return target in self.state.texts or any(target == path for _, path in self.state.copied)
