@@ -206,7 +206,8 @@ class Commands(Effects):
         elif line.script is not None:
             script = words[line.script]
             with self.parameters(rest):
-                if found := self.library.program(script.rpartition("/")[2]):  # an installer
+                is_file = "/" in script or script.endswith(".sh")
+                if is_file and (found := self.library.program(script.rpartition("/")[2])):  # an installer, ./gradlew
                     self.manager(*found, rest, call)
                 else:
                     self.script_file(script, call)

@@ -75,6 +75,11 @@ def change_settings(invocation: Invocation) -> None:
         for value in map(invocation.given, setting.set_by):
             if value:
                 state.stored[recipe.id, setting.name] = absolute(value, invocation.folder)
+        if setting.option and (not setting.programs or set(setting.programs) & set(invocation.program.names)):
+            for option in invocation.options:
+                name, _, value = option.partition("=")
+                if name == setting.option and value:
+                    state.stored[recipe.id, setting.name] = absolute(value, invocation.folder)
         if any(invocation.given(words) is not None for words in setting.unset_by):
             state.stored.pop((recipe.id, setting.name), None)
     for prevention in recipe.preventions:

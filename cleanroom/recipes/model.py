@@ -129,6 +129,8 @@ class Setting(Struct, frozen=True, kw_only=True):
     name: str
     set_by: tuple[str, ...] = ()  # verbs before the value: "config set cache"
     unset_by: tuple[str, ...] = ()  # verbs that forget it: "config delete cache"
+    option: str = ""  # the option whose value it is: an installer's -p
+    programs: tuple[str, ...] = ()  # only with these of the recipe's programs (as named there) it is
     files: tuple[str, ...] = ()  # configuration files that can say it
     pattern: str = ""  # regular expression over what is written to the file; its first group is the value
 

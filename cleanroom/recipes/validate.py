@@ -275,7 +275,7 @@ def _kind(value: object) -> str:
 
 _WAYS: Mapping[str, tuple[str, ...]] = {  # sections whose items say in one of several ways how they are told
     "signs": ("files", "use"),
-    "settings": ("set_by", "files"),
+    "settings": ("set_by", "option", "files"),
     "lean": ("options", "variables", "files"),
 }
 _REMEDY_FIELDS: Mapping[str, tuple[str, ...]] = {  # those that mean something for one kind only
@@ -309,6 +309,7 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     programs = [value for _, value in _select(recipe, "programs", "*", "names", "*") if isinstance(value, str)]
     yield from _unknown(programs, "program", _select(recipe, "caches", "*", "filled_by", "*", "programs", "*"))
     yield from _unknown(programs, "program", _select(recipe, "payload", "*", "made_by", "*", "programs", "*"))
+    yield from _unknown(programs, "program", _select(recipe, "settings", "*", "programs", "*"))
     for section in ("signs", "cleanups", "preventions", "hazards", "lean"):
         yield from _unknown(programs, "program", _select(recipe, section, "*", "use", "programs", "*"))
 
