@@ -11,6 +11,7 @@ import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.recipes import measurements
+from cleanroom.recipes.query import answers, ranked
 
 if TYPE_CHECKING:
     from cleanroom.recipes.library import Library
@@ -66,9 +67,10 @@ def _page(recipe: Recipe, library: Library) -> Iterator[str]:
         what = f"version {sign.version} {whose}is" if sign.version else f"that the version {whose}may be another is"
         yield f"  {what} told by {', '.join(told)}"
     yield from _section("What it leaves", (line for cache in recipe.caches for line in _cache(cache)))
-    measured = measurements.by_remedy(recipe)
+    measured = dict(zip(map(id, recipe.remedies), measurements.by_remedy(recipe), strict=True))
+    said = answers(recipe, library)
     for kind, heading in _KINDS.items():
-        remedies = [pair for pair in zip(recipe.remedies, measured, strict=True) if pair[0].kind == kind]
+        remedies = [(remedy, measured[id(remedy)]) for remedy in ranked(recipe, said.get(kind), kind)]
         reason = [f"  there is no way to: {recipe.without[kind]}"] if kind in recipe.without else []
         yield from _section(heading, chain((line for pair in remedies for line in _remedy(*pair)), reason))
     settings = (line for setting in recipe.settings for line in _setting(setting))

@@ -10,6 +10,7 @@ from cleanroom.recipes.facts import applies, by_sudo, home_of, remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Recipe, Remedy
 
+KINDS = ("clean", "prevent", "mount")
 _FIRST_UID = "1000"  # of the first user who is added, on Debian, Alpine, Fedora and what is built on them
 
 
@@ -105,3 +106,23 @@ def query(
         {key: home + value[1:] if value.startswith("~/") else value for key, value in best.environment.items()},
         best,
     )
+
+
+def answers(recipe: Recipe, library: Library) -> Mapping[str, Answer]:
+    """Return what ``query`` says for the official image and its own user, by kind of remedy; none where there is none.
+
+    Pages, tables, ``show`` and exports show this first, so that all of them say the same.
+    """
+    found = {}
+    for kind in KINDS:
+        try:
+            found[kind] = query(recipe, library, prefer=kind)
+        except NoRemedy:
+            continue
+    return found
+
+
+def ranked(recipe: Recipe, answer: Answer | None, kind: str) -> list[Remedy]:
+    """Return the remedies of a kind, that of the answer first, then as the recipe has them."""
+    remedies = [remedy for remedy in recipe.remedies if remedy.kind == kind]
+    return remedies if answer is None else [answer.remedy, *(item for item in remedies if item is not answer.remedy)]

@@ -12,19 +12,22 @@ import cleanroom
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.plain import plain
+from cleanroom.recipes.query import answers
 
 SCHEMA = "cleanroom/recipes/1"
+LICENSE = "CC0-1.0"  # of the recipes that ship
 
 
 def render(library: Library) -> Mapping[str, str]:
     """Return the documents by their paths."""
     managers = [manager(recipe) for recipe in library.recipes()]
-    head = {"schema": SCHEMA, "version": cleanroom.__version__}
+    head = {"schema": SCHEMA, "version": cleanroom.__version__, "license": LICENSE}
     files = {"recipes.json": _text({**head, "managers": managers})}
     index = []
     for recipe, data in zip(library.recipes(), managers, strict=True):
         path = f"managers/{recipe.id}.json"
-        files[path] = _text({**head, "manager": data})
+        answer = {kind: said.text for kind, said in answers(recipe, library).items()}
+        files[path] = _text({**head, "manager": data, "answer": answer})
         executables = [name for program in recipe.programs for name in program.names]
         index.append(
             {
@@ -33,6 +36,7 @@ def render(library: Library) -> Mapping[str, str]:
                 "summary": recipe.summary,
                 "aliases": list(recipe.aliases),
                 "executables": executables,
+                "answer": answer,
                 "path": path,
             }
         )

@@ -24,8 +24,8 @@ def _index(library: Library) -> Iterator[str]:
     yield "|---|---|---|"
     paths: list[tuple[str, Recipe]] = []
     for recipe in by_name(library):
-        best = next((way.text for way in ways(recipe, library) if way.kind == "clean"), "")
-        yield f"| [{recipe.name}](managers/{recipe.id}.md) | {cell(recipe.summary)} | {code(best) if best else ''} |"
+        best = next((code(way.text) for way in ways(recipe, library) if way.kind == "clean"), "nothing")
+        yield f"| [{recipe.name}](managers/{recipe.id}.md) | {cell(recipe.summary)} | {best} |"
         paths += [(path.path, recipe) for cache in recipe.caches for path in cache.paths]
     yield "\n## By path\n"
     yield "| path | manager |"

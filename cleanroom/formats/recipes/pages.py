@@ -12,6 +12,7 @@ from cleanroom.recipes.facts import home_of, remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.measurements import Proved, RemedyProof
 from cleanroom.recipes.model import Recipe
+from cleanroom.recipes.query import answers, ranked
 
 KINDS = {
     "clean": "Clean up, in the same RUN",
@@ -36,14 +37,14 @@ def by_name(library: Library) -> list[Recipe]:
 
 
 def ways(recipe: Recipe, library: Library) -> Iterator[Way]:
-    """Yield the remedies of a recipe as they are written on its official image, best first."""
+    """Yield the remedies of a recipe as they are written on its official image, of each kind the answer first."""
     base = library.base(recipe.official_image)
     home = home_of(base.user or "root", base)
-    measured = measurements.by_remedy(recipe)
+    measured = dict(zip(map(id, recipe.remedies), measurements.by_remedy(recipe), strict=True))
+    said = answers(recipe, library)
     for kind in KINDS:
-        for remedy, found in zip(recipe.remedies, measured, strict=True):
-            if remedy.kind != kind:
-                continue
+        answer = said.get(kind)
+        for remedy in ranked(recipe, answer, kind):
             notes = []
             if remedy.option and remedy.verbs:
                 notes.append(f"on {', '.join(remedy.verbs)}")
@@ -60,8 +61,10 @@ def ways(recipe: Recipe, library: Library) -> Iterator[Way]:
                 notes.append(f"leaves {remedy.leaves}")
             if remedy.note:
                 notes.append(remedy.note)
+            found = measured[id(remedy)]
             proof = "" if found is None else in_words(*found)
-            yield Way(kind, remedy_text(remedy, home), remedy.caches, tuple(notes), proof)
+            text = answer.text if answer is not None and remedy is answer.remedy else remedy_text(remedy, home)
+            yield Way(kind, text, remedy.caches, tuple(notes), proof)
 
 
 def in_words(measured: RemedyProof, item: Proved) -> str:

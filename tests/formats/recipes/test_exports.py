@@ -63,10 +63,9 @@ const { readFileSync } = require("fs");
 const [folder, wanted] = process.argv.slice(1);
 const read = path => JSON.parse(readFileSync(`${folder}/${path}`, "utf8"));
 const entry = read("index.json").managers.find(each => [each.id, ...each.aliases].includes(wanted));
-const { remedies } = read(entry.path).manager;
-console.log(remedies.find(remedy => remedy.kind === "clean").run);
+console.log(entry.answer.clean);
 """
-JQ = """.managers[] | select(.id == $wanted) | [.remedies[] | select(.kind == "clean")][0].run"""
+JQ = """.managers[] | select(.id == $wanted) | .answer.clean"""
 
 
 @pytest.mark.oracle
@@ -80,7 +79,7 @@ def test_programs_in_other_languages_can_ask(name: str, tmp_path: Path) -> None:
     if name == "node":
         command = [program("node"), "-e", JAVASCRIPT, str(tmp_path), "pip3"]
     else:
-        command = [program("jq"), "-r", "--arg", "wanted", "pip", JQ, str(tmp_path / "recipes.json")]
+        command = [program("jq"), "-r", "--arg", "wanted", "pip", JQ, str(tmp_path / "index.json")]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout == "rm -rf ~/.cache/pip\n"
 
