@@ -30,7 +30,7 @@ class Layer:
     bytes: int
     unpacked: int  # of the tar stream
     stored: int
-    compression: str  # gzip, zstd, xz; "" for none
+    compression: str  # gzip, zstd, bzip2, xz; "" for none
     is_base: bool  # the base image brought it
     hidden: int  # bytes of its files that later layers remove or replace, caches or not
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import lzma
 import zlib
@@ -15,7 +16,7 @@ from cleanroom.images.image import ImageError, Limits
 
 PIECE = 1 << 20  # bytes handed on at once, at most
 _READ = 1 << 16  # bytes read at once
-_GZIP, _ZSTD, _XZ = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00"
+_GZIP, _ZSTD, _XZ, _BZIP2 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh"
 
 
 class Stream:
@@ -155,11 +156,13 @@ def _kind(data: bytes) -> tuple[str, Callable[[str], _Frame]]:
         return "zstd", _Zstd
     if data.startswith(_XZ):
         return "xz", _Frame
+    if data.startswith(_BZIP2) and data[4:10] in (b"1AY&SY", b"\x17rE8P\x90"):
+        return "bzip2", _Bzip2
     return "", _Gzip
 
 
 class _Frame:
-    """One gzip member, zstd or xz frame, over the decompressor of its module: this one is for xz."""
+    """One gzip member, zstd, bzip2 or xz frame, over the decompressor of its module: this one is for xz."""
 
     def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
         self._object: Any = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=128 << 20)
@@ -205,6 +208,11 @@ class _Gzip(_Frame):
     @property
     def unused(self) -> int:
         return len(self.unused_data) + len(self._object.unconsumed_tail)
+
+
+class _Bzip2(_Frame):
+    def __init__(self, name: str) -> None:  # noqa: ARG002 - as the others
+        self._object = bz2.BZ2Decompressor()
 
 
 class _Zstd(_Frame):

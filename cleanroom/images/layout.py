@@ -8,14 +8,16 @@ https://github.com/containers/image/blob/main/docs/containers-transports.5.md
 from __future__ import annotations
 
 import hashlib
-import platform as machine
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from cleanroom.images import platform as platforms
 from cleanroom.images.files import Files, read
 from cleanroom.images.image import (
+    Configuration,
     Image,
     ImageError,
     LayerSource,
@@ -28,12 +30,44 @@ from cleanroom.images.image import (
 
 _ATTESTATION = "vnd.docker.reference.type"
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
-_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm", "i686": "386"}
+_LINUX = "bin boot dev etc home lib lib32 lib64 media mnt nix opt proc root run sbin snap srv sys tmp usr var"
+# The folders at the top of a file system, one of which every one has.
+SYSTEM = frozenset(_LINUX.split()) | {"Files", "ProgramData", "Users", "Windows"}
 
 
-def is_layout(files: Files) -> bool:
-    """Tell whether these files are those of an image."""
-    return files.size("index.json") is not None or files.size("manifest.json") is not None
+def is_layout(files: Files, limits: Limits) -> bool:
+    """Return True if these files are those of an image, or were meant to be: a file system may have such names too."""
+    names = {name for name in ("oci-layout", "index.json", "manifest.json") if files.size(name) is not None}
+    if not names & {"index.json", "manifest.json"}:
+        return False
+    return "oci-layout" in names or not SYSTEM & set(files.names()) or _is_manifest(files, limits)
+
+
+def _is_manifest(files: Files, limits: Limits) -> bool:
+    """Return True if ``manifest.json`` is one of an image, whose configuration is there."""
+    size = files.size("manifest.json")
+    if size is None or size > limits.document:
+        return False
+    try:
+        found = json.loads(read(files, "manifest.json", limits))
+    except (ValueError, RecursionError):
+        return False
+    entries = found if isinstance(found, list) else [found]
+    return any(
+        isinstance(entry, dict)
+        and (
+            (isinstance(entry.get("Config"), str) and files.size(entry["Config"]) is not None)
+            or "layers" in entry
+            or "manifests" in entry
+        )
+        for entry in entries
+    )
+
+
+def below(files: Files) -> str:
+    """Return the folder at the top that holds an image; ``""`` if none does."""
+    names = ("oci-layout", "index.json", "manifest.json")
+    return next((top for top in files.names() for name in names if files.size(f"{top}/{name}") is not None), "")
 
 
 def image(files: Files, reference: str, limits: Limits, *, platform: str = "", name: str = "") -> Image:
@@ -41,11 +75,22 @@ def image(files: Files, reference: str, limits: Limits, *, platform: str = "", n
     if files.size("manifest.json") is not None:
         data = read(files, "manifest.json", limits)
         if data.lstrip()[:1] == b"[":
-            return _docker_archive(files, data, reference, limits, name=name, platform=platform)
-        return _dir(files, data, reference, limits, platform=platform)
-    if files.size("index.json") is None:
-        raise ImageError(f"{files.name}: there is neither an index.json nor a manifest.json; it is no image")
-    return _oci(files, reference, limits, platform=platform, name=name)
+            found = _docker_archive(files, data, reference, limits, name=name, platform=platform)
+        else:
+            found = _dir(files, data, reference, limits, platform=platform)
+    elif files.size("index.json") is not None:
+        found = _oci(files, reference, limits, platform=platform, name=name)
+    else:
+        inner = below(files)
+        hint = f"; but the folder {inner} in it holds one" if inner else ""
+        raise ImageError(f"{files.name}: there is neither an index.json nor a manifest.json; it is no image{hint}")
+    if not found.layers:
+        raise ImageError(f"{reference}: the image has no layer: there is nothing in it")
+    given = found.configuration.platform
+    is_known = bool(given) or found.kind != "oci"  # an index may say what the configuration does not
+    if platform and is_known and platforms.choose([given], platforms.parse(platform)) is None:
+        raise _no_platform(files, platform, [given])
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +208,19 @@ def _choose(blobs: _Blobs, found: list[_Found], *, platform: str, name: str) -> 
         raise ImageError(f"{blobs.files.name}: has no image")
     if len(there) == 1 and not platform:
         return there[0]
-    platforms = {item.digest: item.platform or _platform_of(blobs, item.digest) for item in there}
-    for wanted in (platform,) if platform else _own_platforms():
-        for item in there:
-            if _is_platform(platforms[item.digest], wanted):
-                return item
-    listing = ", ".join(sorted(set(platforms.values())))
+    given = {item.platform or _platform_of(blobs, item.digest): item for item in reversed(there)}
+    chosen = platforms.choose(given, platforms.parse(platform) if platform else platforms.here())
+    if chosen is not None:
+        return given[chosen]
     if platform:
-        raise ImageError(f"{blobs.files.name}: has no image for {platform} (it has: {listing})")
+        raise _no_platform(blobs.files, platform, given)
+    listing = ", ".join(sorted(given))
     raise ImageError(f"{blobs.files.name}: is for several platforms; name one with --platform (there are: {listing})")
+
+
+def _no_platform(files: Files, platform: str, given: Iterable[str]) -> ImageError:
+    listing = ", ".join(sorted(set(given))) or "none that it says"
+    return ImageError(f"{files.name}: has no image for {platform} (it has: {listing})")
 
 
 def _platform_of(blobs: _Blobs, digest: str) -> str:
@@ -180,24 +229,12 @@ def _platform_of(blobs: _Blobs, digest: str) -> str:
     return configuration(blobs.document(config.get("digest") if isinstance(config, dict) else None)).platform
 
 
-def _own_platforms() -> Iterator[str]:
-    architecture = machine.machine().lower()
-    yield f"linux/{_ARCHITECTURES.get(architecture, architecture)}"
-
-
-def _is_platform(given: str, wanted: str) -> bool:
-    if "/" not in wanted:
-        wanted = f"linux/{wanted}"
-    have, want = given.split("/"), wanted.split("/")
-    return have[: len(want)] == want
-
-
 def _is_name(have: str, wanted: str) -> bool:
     """Tell whether ``docker.io/library/web:1`` is what ``web:1`` or ``1`` means."""
     return have == wanted or have.endswith((f"/{wanted}", f":{wanted}")) or have == f"{wanted}:latest"
 
 
-def _names(names: Iterator[str] | set[str]) -> str:
+def _names(names: Iterable[str]) -> str:
     known = sorted({name for name in names if name})
     return f" (there are: {', '.join(known[:20])})" if known else ""
 
@@ -245,49 +282,69 @@ def _docker_archive(files: Files, data: bytes, reference: str, limits: Limits, *
     """Read what ``docker save`` and ``skopeo copy … docker-archive:`` write."""
     what = f"{files.name}: manifest.json"
     entries = json_object(b'{"all":' + data + b"}", what)["all"]
-    entries = [entry for entry in entries if isinstance(entry, dict)]
-    tags = {id(entry): list(texts(entry.get("RepoTags"))) for entry in entries}
-    if name:
-        named = [entry for entry in entries if any(_is_name(tag, name) for tag in tags[id(entry)])]
-        if not named:
-            known = {tag for entry in entries for tag in tags[id(entry)]}
-            raise ImageError(f"{files.name}: has no image {name!r}{_names(known)}")
-        entries = named
+    entries = _named(files, [entry for entry in entries if isinstance(entry, dict)], name)
     if not entries:
         raise ImageError(f"{what} names no image")
-    candidates = []
-    for entry in entries[: limits.manifests]:
-        config_name, layer_names = entry.get("Config"), entry.get("Layers")
-        if not isinstance(config_name, str) or not isinstance(layer_names, list):
-            raise ImageError(f"{what} names no configuration or no layers")
-        raw = read(files, config_name, limits)
-        candidates.append((configuration(raw), hashlib.sha256(raw).hexdigest(), layer_names, entry))
+    candidates = [_Saved.read(files, entry, limits) for entry in entries[: limits.manifests]]
     if platform:
-        fitting = [item for item in candidates if _is_platform(item[0].platform, platform)]
-        if not fitting:
-            listing = ", ".join(sorted({item[0].platform for item in candidates}))
-            raise ImageError(f"{files.name}: has no image for {platform} (it has: {listing})")
-        candidates = fitting
-    if len({digest for _, digest, _, _ in candidates}) > 1:
-        known = {tag for *_, entry in candidates for tag in tags[id(entry)]}
+        given = [item.configuration.platform for item in candidates]
+        chosen = platforms.choose(given, platforms.parse(platform))
+        if chosen is None:
+            raise _no_platform(files, platform, given)
+        candidates = [item for item in candidates if item.configuration.platform == chosen]
+    if len({item.digest for item in candidates}) > 1:
+        known = {tag for item in candidates for tag in item.tags}
         raise ImageError(f"{files.name}: has several images{_names(known)}; name one behind a colon")
-    config, digest, layer_names, _ = candidates[0]
-    if len(layer_names) > limits.layers or len(layer_names) != len(config.diff_ids):
+    found = candidates[0]
+    return Image(
+        reference=reference,
+        kind="docker",
+        digest=f"sha256:{found.digest}",
+        configuration=found.configuration,
+        layers=tuple(_saved_layers(files, found, limits)),
+    )
+
+
+def _named(files: Files, entries: list[dict[str, Any]], name: str) -> list[dict[str, Any]]:
+    """Return the images that are called ``name``, all when that is empty. Raises ImageError."""
+    if not name:
+        return entries
+    found = [entry for entry in entries if any(_is_name(tag, name) for tag in texts(entry.get("RepoTags")))]
+    if not found:
+        known = {tag for entry in entries for tag in texts(entry.get("RepoTags"))}
+        raise ImageError(f"{files.name}: has no image {name!r}{_names(known)}")
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """An image of what ``docker save`` writes."""
+
+    configuration: Configuration
+    digest: str  # of the configuration, hexadecimal
+    layers: list[Any]  # names of files
+    tags: Collection[str]
+
+    @classmethod
+    def read(cls, files: Files, entry: Mapping[str, Any], limits: Limits) -> _Saved:
+        """Read the configuration of an entry. Raises ImageError."""
+        config, layers = entry.get("Config"), entry.get("Layers")
+        if not isinstance(config, str) or not isinstance(layers, list):
+            raise ImageError(f"{files.name}: manifest.json names no configuration or no layers")
+        data = read(files, config, limits)
+        return cls(configuration(data), hashlib.sha256(data).hexdigest(), layers, tuple(texts(entry.get("RepoTags"))))
+
+
+def _saved_layers(files: Files, saved: _Saved, limits: Limits) -> Iterator[LayerSource]:
+    diff_ids = saved.configuration.diff_ids
+    if len(saved.layers) > limits.layers or len(saved.layers) != len(diff_ids):
         raise ImageError(
-            f"{what} has {len(layer_names)} layers and the configuration {len(config.diff_ids)}; "
+            f"{files.name}: manifest.json has {len(saved.layers)} layers and the configuration {len(diff_ids)}; "
             f"they have to be as many, and at most {limits.layers}"
         )
-    layers = []
-    for index, (layer, diff_id) in enumerate(zip(layer_names, config.diff_ids, strict=True)):
+    for index, (layer, diff_id) in enumerate(zip(saved.layers, diff_ids, strict=True)):
         label = f"{files.name}: layer {index + 1}"
         size = files.size(layer) if isinstance(layer, str) else None
         if size is None:
             raise ImageError(f"{label}: {str(layer)[:200]} is missing")
-        layers.append(LayerSource(name=label, size=size, open=partial(files.open, layer), diff_id=diff_id))
-    return Image(
-        reference=reference,
-        kind="docker",
-        digest=f"sha256:{digest}",
-        configuration=config,
-        layers=tuple(layers),
-    )
+        yield LayerSource(name=label, size=size, open=partial(files.open, layer), diff_id=diff_id)

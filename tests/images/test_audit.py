@@ -246,7 +246,7 @@ Layer 2, 100 kB of 130 kB  RUN apt-get update && apt-get install -y curl
 def test_json_is_as_its_schema_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     schema = json.loads((files("cleanroom") / "schemas/audit-1.schema.json").read_text("utf-8"))
     Draft202012Validator.check_schema(schema)
-    for reference in (oci(tmp_path / "image", LAYERS, CONFIG), str(tmp_path)):
+    for reference in (oci(tmp_path / "image", LAYERS, CONFIG), f"rootfs:{tmp_path}"):
         code, out, _ = cleanroom_audit(reference, "--format", "json", capsys=capsys)
         assert code == 0
         document = json.loads(out)
