@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from cleanroom.engine.ledger import Outcome
 from cleanroom.images import account, history
@@ -12,6 +13,8 @@ from cleanroom.images.advice import Advisor
 from cleanroom.images.base import BaseImage, guess
 from cleanroom.images.contents import Contents, read
 from cleanroom.images.image import DEFAULT, Configuration, Image, Limits
+from cleanroom.images.matching import Matcher
+from cleanroom.images.places import Place, homes, is_place, pattern, places
 from cleanroom.images.tree import Tree, show
 from cleanroom.lint.findings import Advice
 from cleanroom.recipes.library import Library, load
@@ -131,9 +134,11 @@ def audit(
     facts = library.base(_known_base(library, base.name, system, configuration))
     steps = history.layer_steps(configuration, len(contents.layers))
     outcomes = _outcomes(contents, configuration, steps, facts, library)
-    candidates = _places(library, facts, configuration, contents, outcomes)
+    told = _told_places(chain.from_iterable(outcomes.values()))
+    candidates = chain(places(library, facts, configuration.environment), told)
+    matcher = Matcher(contents.tree, candidates, homes(contents, configuration.environment, facts))
     filled = {layer: {(item.fill.recipe.id, item.fill.cache.id) for item in found} for layer, found in outcomes.items()}
-    weights, counted = account.weigh(contents, candidates, filled)
+    weights, counted = account.weigh(contents, matcher, filled)
     advisor = Advisor(library, facts, configuration)
     leftovers = sorted(
         (
@@ -160,10 +165,14 @@ def audit(
 
 
 def _outcomes(
-    contents: Contents, configuration: Configuration, steps: Sequence[int | None], facts: Base, library: Library
+    contents: Contents,
+    configuration: Configuration,
+    steps: Sequence[int | None],
+    facts: Base,
+    library: Library,
 ) -> dict[int, tuple[Outcome, ...]]:
     """Return what the commands of the history do to caches, by layer."""
-    missing = [path for path in facts.files if not contents.tree.exists(account.pattern(path))]
+    missing = [path for path in facts.files if not contents.tree.exists(pattern(path))]
     told = history.tell(configuration.history, facts.images[0], missing, library)
     return {layer: told.outcomes.get(step, ()) for layer, step in enumerate(steps) if step is not None}
 
@@ -229,26 +238,12 @@ def _remedies(
         yield layer, manager, advisor.together(manager, names, outcomes.get(layer - 1, ()))
 
 
-def _places(
-    library: Library,
-    base: Base,
-    configuration: Configuration,
-    contents: Contents,
-    outcomes: dict[int, tuple[Outcome, ...]],
-) -> list[account.Place]:
-    """Return where caches may be: by recipe, environment and users, and as the commands of the history say."""
-    homes = account.homes(contents, configuration.environment)
-    found = list(account.places(library, base, configuration.environment, homes, contents.tree))
-    known = {(place.recipe.id, place.cache.id, place.pattern) for place in found if place.cache is not None}
-    for items in outcomes.values():
-        for item in items:
-            for path in item.fill.paths:
-                key = (item.fill.recipe.id, item.fill.cache.id, account.pattern(path))
-                # A version that is not known gives several paths for one fill; those are among the others already.
-                if len(item.fill.paths) == 1 and account.is_place(path) and key not in known:
-                    known.add(key)
-                    found.append(account.Place(item.fill.recipe, item.fill.cache, key[2]))
-    return found
+def _told_places(outcomes: Iterable[Outcome]) -> Iterator[Place]:
+    """Yield where caches are as the commands of the history say."""
+    for item in outcomes:
+        # A version that is not known gives several paths for one fill; those are among the others already.
+        if len(item.fill.paths) == 1 and is_place(item.fill.paths[0]):
+            yield Place(item.fill.recipe, item.fill.cache, pattern(item.fill.paths[0]))
 
 
 def _known_base(library: Library, name: str, system: str, configuration: Configuration) -> str:

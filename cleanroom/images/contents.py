@@ -6,13 +6,13 @@ import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, Queue
 from threading import Event, Thread
 
 from cleanroom.images.compression import Stream
-from cleanroom.images.image import DEFAULT, Image, Limits
+from cleanroom.images.image import DEFAULT, Image, ImageError, Limits
 from cleanroom.images.tar import FILE, FOLDER, LINK, OTHER, SYMLINK, Member, members
 from cleanroom.images.tree import Names, Tree, show
 
@@ -25,7 +25,10 @@ _NOT_FILES = (b"proc", b"sys", b"dev")  # of the container one is in: nothing th
 
 @dataclass(slots=True)
 class LayerContents:
-    """What one layer holds. ``unpacked`` are the bytes of its tar stream, ``stored`` those that are pulled."""
+    """What one layer holds. ``unpacked`` are the bytes of its tar stream, ``stored`` those that are pulled.
+
+    A layer that a lower one is the same as is not pulled again.
+    """
 
     unpacked: int = 0
     stored: int = 0
@@ -58,7 +61,14 @@ def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None]
     tree = Tree(limits, Names.PLAIN if image.kind == "rootfs" else Names.WITH_WHITEOUTS)
     contents = Contents(tree, [])
     budget = limits.unpacked
+    repeated = 0
+    known: dict[str, LayerContents] = {}
     for source in image.layers:
+        same = known.get(source.digest or source.diff_id)
+        if same is not None:
+            repeated += same.unpacked
+            if repeated > limits.repeated:
+                raise ImageError(f"{source.name}: is the same as one before, like others: --trust reads it once more")
         with source.open() as file:
             stream = Stream(
                 _told(file.read, progress),
@@ -68,9 +78,18 @@ def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None]
                 digest=source.digest,
                 diff_id="" if source.digest else source.diff_id,
             )
-            contents.layers.append(_layer(tree, contents.texts, stream))
+            layer = _layer(tree, contents.texts, stream)
         budget -= stream.unpacked
+        if same is not None:
+            layer = replace(layer, stored=0, share=_nothing)  # one blob is pulled once
+        elif source.digest or source.diff_id:
+            known[source.digest or source.diff_id] = layer
+        contents.layers.append(layer)
     return contents
+
+
+def _nothing(start: int, end: int) -> int:  # noqa: ARG001 - as the other shares
+    return 0
 
 
 def _told(read: Callable[[int], bytes], progress: Callable[[int], None] | None) -> Callable[[int], bytes]:

@@ -98,16 +98,22 @@ class Told:
 def tell(steps: Sequence[Step], base: str, missing: Iterable[str], library: Library) -> Told:
     """Walk the commands of the history as a Dockerfile that begins from ``base``.
 
-    ``missing`` are files that such a base usually has, and this one has not.
+    ``missing`` are files that such a base usually has, and this one has not. Of a history that is longer than a
+    Dockerfile may be, the rest is not walked.
     """
     lines = [f"FROM {base}" if re.fullmatch(r"[\w][\w./:@-]*", base) else "FROM scratch"]
     _append(lines, [f"RUN {json.dumps(['rm', '-f', path])}" for path in missing])
     places: dict[int, int] = {}
+    length = sum(len(line) + 1 for line in lines)
     for index, step in enumerate(steps):
         if len(step.created_by) > _LONGEST:
             continue
         first = len(lines)
-        if _append(lines, list(_instructions(command(step.created_by)))):
+        more = list(_instructions(command(step.created_by)))
+        length += sum(len(line) + 1 for line in more)
+        if length > reader.MAX_LENGTH:
+            break
+        if _append(lines, more):
             places.update(dict.fromkeys(range(first + 1, len(lines) + 1), index))
     ledger = build(reader.parse("\n".join(lines) + "\n"), library)
     outcomes: dict[int, list[Outcome]] = {}

@@ -27,10 +27,15 @@ class Limits:
     document: int = 4 << 20  # bytes of a manifest, an index, a configuration; registries take no more
     manifests: int = 1_000  # manifests and indexes of one layout
     archived: int = 100_000  # members of the archive that layers and manifests come in
+    steps: int = 20_000_000  # folders passed while paths, links and patterns are followed
+    repeated: int = 1 << 30  # unpacked bytes of layers that stand in the image once more
 
 
 DEFAULT = Limits()
-NONE = Limits(unpacked=1 << 62, expansion=1 << 62, entries=1 << 31, name_bytes=1 << 62, layers=1 << 15)
+_ANY = 1 << 62
+NONE = Limits(
+    unpacked=_ANY, expansion=_ANY, entries=1 << 31, name_bytes=_ANY, layers=1 << 15, steps=_ANY, repeated=_ANY
+)
 LONGEST_PATH = 4096  # bytes, Linux's PATH_MAX: no system can unpack what is longer
 
 

@@ -19,10 +19,13 @@ from cleanroom.images.tar import FOLDER, LINK, SYMLINK, Member
 
 Entry = Union["Folder", int]
 Folder = dict[bytes, Entry]
+Trail = list[tuple[bytes, Entry]]  # folders from the root down, each with its real path
 
 _WHITEOUT = b".wh."
 _OPAQUE = b".wh..wh..opq"
 _MOST_LINKS = 40  # symbolic links in a row, as in Linux
+_MOST_LED = 1_000  # links whose ends are remembered
+_MOST_REMEMBERED = 16 << 20  # bytes of names of folders that are remembered as they are written
 
 
 class Names(Enum):
@@ -57,6 +60,9 @@ class Tree:
         self._whiteouts: list[tuple[Folder, bytes, bytes]] = []  # folder, its path, the name hidden; b"": all
         self._folders: dict[bytes, tuple[Folder, bytes]] = {}  # by path as it is written: the folder, its real path
         self._grave: tuple[bytes, Folder] | None = None
+        self._led: dict[bytes, tuple[Trail, int]] = {}  # where links lead, and by how many others, until one changes
+        self._bare: dict[int, Folder] = {}  # folders in which lower layers have nothing any more
+        self.steps = 0  # of work, as ``spend`` counts it
 
     def begin(self, label: str) -> None:
         """Begin the next layer; ``label`` is what to call it in errors."""
@@ -116,18 +122,28 @@ class Tree:
 
     def finish(self) -> None:
         """End the layer: hide what its whiteouts say."""
-        done: set[bytes] = set()  # what a whiteout hid with all below it: no other one has to look there again
+        self._bare.clear()
         for folder, path, base in sorted(self._whiteouts, key=lambda item: (item[1].count(b"/"), item[1], item[2])):
-            place = _join(path, base) if base else path
-            if done and (place in done or any(ancestor in done for ancestor in _ancestors(place))):
-                continue
-            done.add(place)
+            if id(folder) in self._bare:
+                continue  # a whiteout above hid all that lower layers have here
             for name in (base,) if base else tuple(folder):
                 entry = folder.get(name)
-                if entry is not None and self._hide(entry, _join(path, name)):
+                if entry is not None and id(entry) not in self._bare and self._hide(entry, _join(path, name)):
                     del folder[name]
+            if not base:
+                self._bare[id(folder)] = folder
         self._whiteouts.clear()
+        self._bare.clear()
         self._folders = {}
+
+    def spend(self, steps: int) -> None:
+        """Count work that an image asks for. Raises ImageError beyond the limit."""
+        self.steps += steps
+        if self.steps > self._limits.steps:
+            raise ImageError(
+                f"{self._label}: links, whiteouts and deep paths of this image take more than {self._limits.steps:,} "
+                "steps to follow; --trust follows them all the same"
+            )
 
     # -- looking -------------------------------------------------------------------------------------------------
 
@@ -140,6 +156,7 @@ class Tree:
         parts = [part for part in pattern.split(b"/") if part]
         level: list[tuple[bytes, Entry]] = [(b"", self.root if root is None else root)]
         for index, part in enumerate(parts):
+            self.spend(len(level))
             following: list[tuple[bytes, Entry]] = []
             is_last = index == len(parts) - 1
             is_glob = any(character in part for character in b"*?[")
@@ -163,36 +180,51 @@ class Tree:
 
     def resolve(self, path: bytes) -> tuple[bytes, Entry] | None:
         """Return the real path of a path, and what is there; None when nothing is."""
-        parts = [part for part in path.split(b"/") if part]
-        parts.reverse()
-        folders: list[tuple[bytes, Folder]] = [(b"", self.root)]
-        hops = 0
-        while parts:
-            part = parts.pop()
-            if part == b".":
+        found = self._follow([(b"", self.root)], path, 0)
+        return None if found is None else found[0][-1]
+
+    def _follow(self, above: Trail, path: bytes, hops: int) -> tuple[Trail, int] | None:
+        """Return where a path leads from a folder, as all folders down to it, and how many links were followed."""
+        trail = list(above)
+        parts = path.split(b"/")
+        self.spend(len(parts))
+        for part in parts:
+            if part in (b"", b"."):
                 continue
+            here, folder = trail[-1]
+            if type(folder) is not dict:
+                return None
             if part == b"..":
-                if len(folders) > 1:
-                    folders.pop()
+                if len(trail) > 1:
+                    trail.pop()
                 continue
-            here, folder = folders[-1]
             entry = folder.get(part)
             if entry is None:
                 return None
-            if type(entry) is dict:
-                folders.append((_join(here, part), entry))
-                continue
-            assert type(entry) is int
-            target = self.targets.get(entry)
-            if target is None:
-                return None if parts else (_join(here, part), entry)
-            hops += 1
-            if hops > _MOST_LINKS:
+            place = _join(here, part)
+            if type(entry) is int and entry in self.targets:
+                led = self._follow_link(trail, place, entry, hops)
+                if led is None:
+                    return None
+                trail, hops = list(led[0]), led[1]
+            else:
+                trail.append((place, entry))
+        return trail, hops
+
+    def _follow_link(self, above: Trail, place: bytes, number: int, hops: int) -> tuple[Trail, int] | None:
+        known = self._led.get(place)
+        if known is None:
+            if hops >= _MOST_LINKS:
                 return None
-            if target.startswith(b"/"):
-                folders = folders[:1]
-            parts.extend(reversed([step for step in target.split(b"/") if step]))
-        return folders[-1]
+            target = self.targets[number]
+            led = self._follow(above[:1] if target.startswith(b"/") else above, target, hops + 1)
+            if led is None:
+                return None
+            known = led[0], led[1] - hops
+            if type(known[0][-1][1]) is dict and len(self._led) < _MOST_LED:
+                self._led[place] = known
+        trail, more = known
+        return None if hops + more > _MOST_LINKS else (trail, hops + more)
 
     def exists(self, path: bytes) -> bool:
         """Tell whether something is, or was, at ``path``."""
@@ -229,32 +261,43 @@ class Tree:
         """Return the folder that a member's path names, and its real path; makes what is not there."""
         if len(head) > LONGEST_PATH:
             raise ImageError(f"{self._label}: a path is too long: {show(name)[:80]}…")
-        folder, path = self.root, b""
-        parts = head.split(b"/")
-        for part in parts:
-            if part in (b"", b"."):
-                continue
-            if part == b"..":
-                raise self._outside(name)
-            entry = folder.get(part)
-            if type(entry) is dict:
-                folder, path = entry, _join(path, part)
-                continue
-            if type(entry) is int and entry in self.targets:
-                place, below = self.resolve(_join(path, part)) or (b"", None)
-                if type(below) is dict:
-                    folder, path = below, place
-                    continue
-            if entry is not None:
-                self._bury(entry, path, part)
-            self._count(part)
-            made: Folder = {}
-            folder[part] = made
-            folder, path = made, _join(path, part)
-        if len(self._folders) > 50_000:
+        above, _, last = head.rpartition(b"/")
+        place = self._folders.get(above)
+        if place is None:
+            place = (self.root, b"")
+            parts = above.split(b"/")
+            self.spend(len(parts))
+            for part in parts:
+                place = self._step(*place, part, name)
+            self._remember(above, place)
+        place = self._step(*place, last, name)
+        self._remember(head, place)
+        return place
+
+    def _remember(self, written: bytes, place: tuple[Folder, bytes]) -> None:
+        if len(self._folders) * max(len(written), 300) > _MOST_REMEMBERED:
             self._folders.clear()
-        self._folders[head] = folder, path
-        return folder, path
+        self._folders[written] = place
+
+    def _step(self, folder: Folder, path: bytes, part: bytes, name: bytes) -> tuple[Folder, bytes]:
+        """Return the folder ``part`` of another one, made if it is not there; ``name`` is the member that wants it."""
+        if part in (b"", b"."):
+            return folder, path
+        if part == b"..":
+            raise self._outside(name)
+        entry = folder.get(part)
+        if type(entry) is dict:
+            return entry, _join(path, part)
+        if type(entry) is int and entry in self.targets:
+            place, below = self.resolve(_join(path, part)) or (b"", None)
+            if type(below) is dict:
+                return below, place
+        if entry is not None:
+            self._bury(entry, path, part)
+        self._count(part)
+        made: Folder = {}
+        folder[part] = made
+        return made, _join(path, part)
 
     def _link_target(self, member: Member) -> int:
         head, _, base = member.target.strip(b"/").removeprefix(b"./").rpartition(b"/")
@@ -283,14 +326,19 @@ class Tree:
     def _bury(self, entry: Entry, path: bytes, name: bytes) -> None:
         """Take an entry of the folder ``path`` away, which the present layer replaces."""
         if type(entry) is dict:
-            self._folders = {b"": (self.root, b"")}
+            self._forget()
             self._hide(entry, _join(path, name))
             for number in self.inodes(entry):  # of this layer: written twice, and never seen
                 self._drop(number)
         elif type(entry) is int and not self._hide(entry, _join(path, name)):
             self._drop(entry)
             if entry in self.targets:
-                self._folders = {b"": (self.root, b"")}
+                self._forget()
+
+    def _forget(self) -> None:
+        """Forget where paths lead, since something in their way is gone."""
+        self._folders = {b"": (self.root, b"")}
+        self._led.clear()
 
     def _drop(self, number: int) -> None:
         self.links[number] -= 1
@@ -302,12 +350,15 @@ class Tree:
         if type(entry) is int:
             if self.layers[entry] == self.layer:
                 return False
+            if entry in self.targets:
+                self._forget()
             parent, _, name = path.rpartition(b"/")
             self._grave_of(parent)[name] = entry
             return True
         assert type(entry) is dict
         order: list[tuple[Folder, bytes]] = [(entry, path)]
         for folder, place in order:  # grows
+            self._bare[id(folder)] = folder
             gone = []
             grave: Folder | None = None
             for child, value in folder.items():
@@ -324,27 +375,22 @@ class Tree:
         for folder, _ in reversed(order):
             for child in [child for child, value in folder.items() if type(value) is dict and not value]:
                 del folder[child]
-        self._folders = {b"": (self.root, b"")}
+        self._forget()
         return not entry
 
     def _grave_of(self, path: bytes) -> Folder:
         if self._grave is not None and self._grave[0] == path:
             return self._grave[1]
         folder = self.hidden.setdefault(self.layer, {})
-        for part in path.split(b"/") if path else ():
+        parts = path.split(b"/") if path else []
+        self.spend(len(parts))
+        for part in parts:
             entry = folder.get(part)
             if type(entry) is not dict:
                 entry = folder[part] = {}
             folder = entry
         self._grave = path, folder
         return folder
-
-
-def _ancestors(path: bytes) -> Iterator[bytes]:
-    """Yield the folders above a path, the root last."""
-    while path:
-        path = path.rpartition(b"/")[0]
-        yield path
 
 
 def _join(path: bytes, name: bytes) -> bytes:

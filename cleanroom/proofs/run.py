@@ -16,8 +16,8 @@ from typing import BinaryIO, cast
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cleanroom.images import account
 from cleanroom.images import base as base_image
+from cleanroom.images import places
 from cleanroom.images.audit import Reading, audit
 from cleanroom.images.image import ImageError, LayerSource, gzipped
 from cleanroom.images.sources import open_image
@@ -359,14 +359,14 @@ class _Bench:
         found = reading.audit
         caches: dict[str, Held] = {}
         environment = reading.configuration.environment
-        homes = account.homes(reading.contents, environment)
         base = self._workshop.library.base(self._proof.base)
-        places = account.places(self._workshop.library, base, environment, homes, reading.contents.tree)
-        paths = {
-            f"/{show(place.pattern)}"
-            for place in places
+        known = [
+            place
+            for place in places.places(self._workshop.library, base, environment)
             if place.recipe.id == self._recipe.id and place.cache is not None
-        }
+        ]
+        homes = places.homes(reading.contents, environment, base)
+        paths = {f"/{show(pattern)}" for pattern in places.spelled(known, homes)}
         for item in found.leftovers:
             if item.manager != self._recipe.id:
                 continue
