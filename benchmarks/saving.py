@@ -12,9 +12,9 @@ import sys
 import time
 from pathlib import Path
 
+from cleanroom.api import fix
 from cleanroom.images.image import gzipped
 from cleanroom.images.sources import open_image
-from cleanroom.lint.fix import fix
 from cleanroom.proofs.engines import Buildah, Engine, opened
 from cleanroom.proofs.servers import serving
 

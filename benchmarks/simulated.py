@@ -22,7 +22,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from cleanroom.lint.fix import fix
+from cleanroom.api import fix
 from tests.support.judge import breaks, stays
 from tests.support.simulation import Simulator
 

@@ -10,21 +10,16 @@ Names are loaded on first use, so that ``import cleanroom`` costs nothing.
 
 from __future__ import annotations
 
-import sys
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cleanroom.api import check, fix, library
     from cleanroom.engine.events import Unresolved
-    from cleanroom.lint.check import check
     from cleanroom.lint.findings import Advice, Declined, Finding, Fix, Fixed, Problem, Report
-    from cleanroom.lint.fix import fix
-    from cleanroom.plugins.markers import hookimpl
+    from cleanroom.plugins.hooks import hookimpl
     from cleanroom.recipes.library import Library
-    from cleanroom.recipes.library import load as library
     from cleanroom.recipes.model import Recipe
-
-__version__ = "0.1.0"
+    from cleanroom.version import __version__
 
 __all__ = [
     "Advice",
@@ -44,41 +39,26 @@ __all__ = [
     "library",
 ]
 
-_HOMES = {
-    **dict.fromkeys(
-        ("Advice", "Declined", "Finding", "Fix", "Fixed", "Problem", "Report"),
-        ("cleanroom.lint.findings", ""),
-    ),
-    "Unresolved": ("cleanroom.engine.events", ""),
-    "Library": ("cleanroom.recipes.library", ""),
-    "Recipe": ("cleanroom.recipes.model", ""),
-    "check": ("cleanroom.lint.check", ""),
-    "fix": ("cleanroom.lint.fix", ""),
-    "hookimpl": ("cleanroom.plugins.markers", ""),
-    "library": ("cleanroom.recipes.library", "load"),
+_MODULES = {
+    **dict.fromkeys(("check", "fix", "library"), "api"),
+    "Unresolved": "engine.events",
+    **dict.fromkeys(("Advice", "Declined", "Finding", "Fix", "Fixed", "Problem", "Report"), "lint.findings"),
+    "hookimpl": "plugins.hooks",
+    "Library": "recipes.library",
+    "Recipe": "recipes.model",
+    "__version__": "version",
 }
 
 
-class _Package(ModuleType):
-    """The package: ``cleanroom.check`` is the function, also after the module of that name was imported."""
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
 
-    def __getattr__(self, name: str) -> object:
-        if name not in _HOMES:
-            raise AttributeError(f"module {self.__name__!r} has no attribute {name!r}")
-        from importlib import import_module
-
-        module, attribute = _HOMES[name]
-        value = getattr(import_module(module), attribute or name)
-        setattr(self, name, value)
-        return value
-
-    def __setattr__(self, name: str, value: object) -> None:
-        # The import system binds each submodule it loads to its name here.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-    def __dir__(self) -> list[str]:
-        return sorted({*vars(self), *__all__})
+    value: object = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
 
-sys.modules[__name__].__class__ = _Package
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from cleanroom.plugins.manager import say_problems
+from cleanroom import registries
 from cleanroom.project import exits
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def _give(answer: Callable[[], int]) -> int:
     try:
         code = answer()
         sys.stdout.flush()
-        say_problems()
+        registries.plugins().say_problems()
     except BrokenPipeError:
         return exits.reader_gone()
     except KeyboardInterrupt:
@@ -87,10 +87,9 @@ def _check(paths: Sequence[str]) -> Callable[[], int]:
 
 def _query(manager: str) -> Callable[[], int]:
     from cleanroom.project.settings import recipes_for
-    from cleanroom.recipes.library import load_with
     from cleanroom.recipes.query import query
 
-    library = load_with(recipes_for(""))
+    library = registries.library(*recipes_for(""))
     answer = query(library.find(manager), library)
 
     def write() -> int:

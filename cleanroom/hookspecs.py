@@ -11,24 +11,17 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import pluggy
-
-from cleanroom.plugins.markers import PROJECT
-
 if TYPE_CHECKING:
     import click
 
-    from cleanroom.formats.findings import Feed
+    from cleanroom.formats.findings import Format
     from cleanroom.formats.recipes import Export
-    from cleanroom.images.sources import Source
+    from cleanroom.images.sources import ImageSource
     from cleanroom.lint.rules import Rule
     from cleanroom.plugins.command import Command
     from cleanroom.syntax.readers import Reader
 
-hookspec = pluggy.HookspecMarker(PROJECT)
 
-
-@hookspec
 def cleanroom_recipes() -> Iterable[str | os.PathLike[str]]:  # type: ignore[empty-body]
     """Yield recipe files, or folders of them: one YAML file a manager, and ``bases.yaml`` for base images.
 
@@ -71,7 +64,6 @@ def cleanroom_recipes() -> Iterable[str | os.PathLike[str]]:  # type: ignore[emp
     """
 
 
-@hookspec
 def cleanroom_rules() -> Iterable[Rule]:  # type: ignore[empty-body]
     """Yield rules: functions from the ledger, which knows what became of every fill, to findings.
 
@@ -107,7 +99,6 @@ def cleanroom_rules() -> Iterable[Rule]:  # type: ignore[empty-body]
     """
 
 
-@hookspec
 def cleanroom_readers() -> Iterable[Reader]:  # type: ignore[empty-body]
     """Yield readers: kinds of files that hold build steps, each read into the same instructions as a Dockerfile.
 
@@ -133,14 +124,13 @@ def cleanroom_readers() -> Iterable[Reader]:  # type: ignore[empty-body]
     """
 
 
-@hookspec
-def cleanroom_reports() -> Iterable[Feed]:  # type: ignore[empty-body]
+def cleanroom_reports() -> Iterable[Format]:  # type: ignore[empty-body]
     r"""Yield formats for findings, as ``check --format`` and ``--output`` take them.
 
     The text may come in pieces::
 
         from cleanroom import hookimpl
-        from cleanroom.formats.findings import Feed
+        from cleanroom.formats.findings import Format
 
 
         def render(files):
@@ -151,7 +141,7 @@ def cleanroom_reports() -> Iterable[Feed]:  # type: ignore[empty-body]
 
         @hookimpl
         def cleanroom_reports():
-            yield Feed("lines", "a line each: path, line, rule", render)
+            yield Format("lines", "a line each: path, line, rule", render)
 
     Then::
 
@@ -163,7 +153,6 @@ def cleanroom_reports() -> Iterable[Feed]:  # type: ignore[empty-body]
     """
 
 
-@hookspec
 def cleanroom_exports() -> Iterable[Export]:  # type: ignore[empty-body]
     r"""Yield forms of the recipes, as ``export`` takes them.
 
@@ -188,15 +177,14 @@ def cleanroom_exports() -> Iterable[Export]:  # type: ignore[empty-body]
     """
 
 
-@hookspec
-def cleanroom_images() -> Iterable[Source]:  # type: ignore[empty-body]
+def cleanroom_images() -> Iterable[ImageSource]:  # type: ignore[empty-body]
     """Yield places that images come from, which ``audit`` asks before its own.
 
     What is opened for the time of reading goes onto the stack; return None for what is none of its references::
 
         from cleanroom import hookimpl
         from cleanroom.images.image import Image
-        from cleanroom.images.sources import Source
+        from cleanroom.images.sources import ImageSource
 
 
         def find(stack, reference, platform, limits):
@@ -206,7 +194,7 @@ def cleanroom_images() -> Iterable[Source]:  # type: ignore[empty-body]
 
         @hookimpl
         def cleanroom_images():
-            yield Source("shelf", find)
+            yield ImageSource("shelf", find)
 
     Then::
 
@@ -217,7 +205,6 @@ def cleanroom_images() -> Iterable[Source]:  # type: ignore[empty-body]
     """
 
 
-@hookspec
 def cleanroom_commands() -> Iterable[click.Command | Command]:  # type: ignore[empty-body]
     """Yield commands, which stand beside ``check`` and the others.
 

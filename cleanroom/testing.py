@@ -29,9 +29,10 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from cleanroom.lint.check import check
+from cleanroom.api import check, fix
 from cleanroom.lint.findings import Checked, Finding
 from cleanroom.recipes.library import Library
+from cleanroom.registries import FORMATS, READERS
 
 if TYPE_CHECKING:
     from cleanroom.recipes.model import Recipe
@@ -71,8 +72,6 @@ def _read(file: Path) -> Iterator[Case]:
 
 def check_case(case: Case, library: Library | None = None) -> None:
     """Assert that a case holds; ``library`` is by default that of all recipes there are."""
-    from cleanroom.syntax.readers import READERS
-
     if library is None and "recipe" in case:
         from cleanroom.recipes.load import parse_recipe
 
@@ -103,14 +102,10 @@ def check_case(case: Case, library: Library | None = None) -> None:
     if "unresolved" in case:
         assert len(report.unresolved) == case["unresolved"], report.unresolved
     if "fixed" in case:
-        from cleanroom.lint.fix import fix
-
         _assert_text("fixed", fix(case["dockerfile"], **options).text, case["fixed"])
     for name, text in case.get("reports", {}).items():
-        from cleanroom.formats.findings import FEEDS
-
         checked = Checked(case.get("path", "Dockerfile"), case["dockerfile"], report)
-        _assert_text(name, "".join(FEEDS[name].render([checked])), text)
+        _assert_text(name, "".join(FORMATS[name].render([checked])), text)
 
 
 def _assert_text(what: str, found: str, expected: str) -> None:

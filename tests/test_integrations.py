@@ -15,10 +15,10 @@ import yaml
 
 import cleanroom
 from cleanroom.cli import cli
-from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings import text as text_feed
 from cleanroom.lint.findings import Checked
 from cleanroom.project.discover import is_dockerfile
+from cleanroom.registries import FORMATS
 from tests.support import ROOT
 
 ACTION = yaml.safe_load((ROOT / "action.yml").read_text())
@@ -102,7 +102,7 @@ def test_the_step_of_the_action_checks_and_writes_sarif(tmp_path: Path, paths: s
 def test_the_action_uploads_nothing_that_a_comment_hides(tmp_path: Path) -> None:
     dockerfile = "FROM debian:12\n# cleanroom: ignore=left-behind[apt]\nRUN apt-get update && pip install flask\n"
     checked = Checked("Dockerfile", dockerfile, cleanroom.check(dockerfile))
-    (tmp_path / "all.sarif").write_text("".join(FEEDS["sarif"].render([checked])))
+    (tmp_path / "all.sarif").write_text("".join(FORMATS["sarif"].render([checked])))
     environment = {
         "ENVIRONMENT": str(Path(sys.executable).parents[1]),
         "SARIF_FILE": "all.sarif",
@@ -148,7 +148,7 @@ def test_the_gitlab_template_runs_a_command_and_declares_its_inputs() -> None:
     assert_runs(words)
     report = job["artifacts"]["reports"]["codequality"]
     assert f"gitlab:{report}" in words
-    assert "gitlab" in FEEDS
+    assert "gitlab" in FORMATS
     assert with_inputs(job["before_script"][0]).endswith('"cleanroom-recipes"')
 
 

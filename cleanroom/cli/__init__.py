@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib import import_module
 from typing import Any
 
 import click
 
-import cleanroom
+from cleanroom import registries
 from cleanroom.plugins.command import Command
-from cleanroom.plugins.manager import PluginFailed, Registry, say_problems
+from cleanroom.plugins.registry import Contract, PluginFailed, Registry
 from cleanroom.project import exits
 from cleanroom.suggest import did_you_mean
+from cleanroom.version import __version__
 
 _VERBOSE = "cleanroom.verbose"  # keys in the context's meta
 _RECIPES = "cleanroom.recipes"
@@ -32,7 +35,36 @@ class Group(click.Group):
         return super().resolve_command(ctx, args)
 
 
-COMMANDS: Registry[Command | click.Command] = Registry("cleanroom_commands", Command, click.Command)
+# In the order in which someone new meets them; a module called list would hide the builtin in the others.
+_SHIPPED = {
+    "check": ("check", "Find what package managers leave behind."),
+    "fix": ("fix", "Mend what check finds."),
+    "query": ("query", "Print the command that keeps it out."),
+    "list": ("listing", "List the package managers."),
+    "show": ("show", "Show all that is known about a manager."),
+    "audit": ("audit", "Show what an image really carries."),
+    "explain": ("explain", "Explain a rule."),
+    "enrich": ("enrich", "Add to another linter's report what cleanroom knows."),
+    "recipes": ("recipes", "Begin, validate and format recipes, check their links."),
+    "prove": ("prove", "Measure recipes in real builds."),
+    "export": ("export", "Write the recipes for other tools, or as pages."),
+    "plugins": ("plugins", "List the plugins, or begin one."),
+}
+
+
+def _shipped() -> Iterator[Command]:
+    for name, (module, summary) in _SHIPPED.items():
+        yield Command(name, summary, partial(_load, module))
+
+
+def _load(module: str) -> click.Command:
+    command: click.Command = import_module(f"{__name__}.{module}").command
+    return command
+
+
+COMMANDS: Registry[Command | click.Command] = Registry(
+    "cleanroom_commands", registries.plugins, lambda: Contract((Command, click.Command)), ships=_shipped
+)
 
 
 class _Cleanroom(Group):
@@ -63,14 +95,14 @@ class _Cleanroom(Group):
                 ask_all_plugins()
             code = super().invoke(ctx)
             sys.stdout.flush()
-            if say_problems(verbose=bool(ctx.meta.get(_VERBOSE))) and is_strict:
+            if registries.plugins().say_problems(verbose=bool(ctx.meta.get(_VERBOSE))) and is_strict:
                 return exits.TROUBLE
         except BrokenPipeError:
             return exits.reader_gone()
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except PluginFailed as error:
-            say_problems(verbose=bool(ctx.meta.get(_VERBOSE)))
+            registries.plugins().say_problems(verbose=bool(ctx.meta.get(_VERBOSE)))
             raise click.ClickException(str(error)) from None
         except Exception as error:
             if ctx.meta.get(_VERBOSE):
@@ -85,24 +117,11 @@ class _Cleanroom(Group):
         return code
 
 
-def registries() -> tuple[Registry[Any], ...]:
-    """Return what plugins add to, but for the recipes."""
-    from cleanroom.formats.findings import FEEDS
-    from cleanroom.formats.recipes import EXPORTS
-    from cleanroom.images.sources import SOURCES
-    from cleanroom.lint.check import RULES
-    from cleanroom.syntax.readers import READERS
-
-    return RULES, READERS, FEEDS, EXPORTS, SOURCES, COMMANDS
-
-
 def ask_all_plugins() -> None:
     """Ask every plugin for all that it adds, so that all problems show."""
-    from cleanroom.recipes.library import load
-
-    for registry in registries():
+    for registry in (*registries.ALL, COMMANDS):
         len(registry)
-    library = load()
+    library = registries.library()
     library.recipes()
     library.base("scratch")
 
@@ -147,7 +166,7 @@ def is_verbose() -> bool:
 
 
 @click.command(cls=_Cleanroom)
-@click.version_option(cleanroom.__version__, message="%(version)s")
+@click.version_option(__version__, message="%(version)s")
 @click.help_option("-h", "--help")
 @click.option("--strict-plugins", is_flag=True, help="Exit 2 when something is wrong with a plugin.")
 def cli(strict_plugins: bool) -> None:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import click
 
 from cleanroom.cli import is_verbose, lookup, recipes_option, verbose_option
-from cleanroom.formats.findings import FEEDS
 from cleanroom.project.exits import FINDINGS
+from cleanroom.registries import FORMATS, IMAGE_SOURCES, RULES
 
 if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _WIDTH = 120  # of the lines, where there is no terminal
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
-_FORMATS = ("text", "json", "html", *(name for name in FEEDS if name != "json"))
+_FORMATS = ("text", "json", "html", *(name for name in FORMATS if name != "json"))
 _BESIDE = ("text", "json", "html", "markdown")  # formats that can show two images
 
 
@@ -123,7 +123,7 @@ def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) 
     else:
         from cleanroom.images.formats.findings import checked
 
-        for piece in FEEDS[form].render([checked(audit, tied)]):
+        for piece in FORMATS[form].render([checked(audit, tied)]):
             click.echo(piece, nl=False)
         if other is not None:
             from cleanroom.images.formats.findings import beside
@@ -181,7 +181,7 @@ def _source(dockerfile: str, target: str | None, context: str | None, library: L
     except discover.ReadError as error:
         raise ImageError(f"{dockerfile}: {error}") from None
     folder = context if context is not None else str(Path(dockerfile).parent)
-    return Source(dockerfile, text, target=target, read_file=script_reader(folder), library=library)
+    return Source(dockerfile, text, target=target, read_file=script_reader(folder), library=library, rules=RULES)
 
 
 def _read(
@@ -192,13 +192,14 @@ def _read(
     from cleanroom.images.image import ImageError
     from cleanroom.images.sources import open_image
 
+    more = [source for name, source in IMAGE_SOURCES.items() if not IMAGE_SOURCES.owner(name).is_builtin]
     diff_ids: tuple[str, ...] | None = None
     if base is not None:
-        with open_image(base, platform=platform, limits=limits) as lower:
+        with open_image(base, platform=platform, limits=limits, more=more) as lower:
             diff_ids = lower.configuration.diff_ids
             if not diff_ids:
                 raise ImageError(f"{base}: is no image with layers, and cannot be a --base")
-    with open_image(image, platform=platform, limits=limits) as found, _bar(found.layers) as progress:
+    with open_image(image, platform=platform, limits=limits, more=more) as found, _bar(found.layers) as progress:
         if diff_ids is not None:
             below = base_image.below(found, base or "", diff_ids)
         elif source is not None:

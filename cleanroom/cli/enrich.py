@@ -12,11 +12,11 @@ import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.options import format_option
-from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings.text import printable
 from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Report
 from cleanroom.project import check, discover
 from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.registries import FORMATS, RULES
 
 if TYPE_CHECKING:
     from cleanroom.lint.linters.enrich import Enriched
@@ -69,7 +69,7 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str) -> int
             check.remark(f"{path}: error: {error}")
             continue
         context = str(Path(path).parent)
-        one = enrich(path, text, items, library, check.script_reader(context))
+        one = enrich(path, text, items, library, RULES, check.script_reader(context))
         for problem in one.report.errors:
             in_trouble = True
             check.remark(f"{path}:{problem.line}:{problem.column}: error: {problem.message}")
@@ -130,16 +130,16 @@ def _render(done: list[Enriched], form: str) -> Iterator[str]:
     elif form == "json":
         yield json.dumps(_document(done), indent=1) + "\n"
     else:
-        yield from FEEDS[form].render(
+        yield from FORMATS[form].render(
             Checked(one.path.replace("\\", "/"), one.text, Report(tuple(_ours(one)), errors=one.report.errors))
             for one in done
         )
 
 
 def _document(done: list[Enriched]) -> dict[str, object]:
-    from cleanroom import __version__
     from cleanroom.formats.findings.json import error_row, finding_row
     from cleanroom.syntax.text import Source
+    from cleanroom.version import __version__
 
     def plain(one: Enriched, found: tuple[Finding, ...]) -> list[dict[str, object]]:
         source = Source(one.text)

@@ -8,7 +8,7 @@ import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.formats.pages import ExtraMissingError
-from cleanroom.formats.recipes import EXPORTS
+from cleanroom.registries import EXPORTS
 from cleanroom.suggest import did_you_mean
 
 

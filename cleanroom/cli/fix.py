@@ -162,7 +162,7 @@ def _run(jobs: Sequence[_Job], *, report_on_stderr: bool) -> _Total:
 
 
 def _fix(job: _Job) -> _Outcome:
-    from cleanroom.lint.fix import fix
+    from cleanroom.api import fix
     from cleanroom.syntax.text import diff
 
     try:

@@ -8,9 +8,11 @@ from textwrap import indent
 
 from msgspec import Struct
 
-from cleanroom import hookspecs
-from cleanroom.cli import registries
-from cleanroom.plugins.manager import HOOKS
+from cleanroom import hookspecs, registries
+from cleanroom.cli import COMMANDS
+from cleanroom.plugins.entry_points import GROUP
+
+HOOKS = tuple(name for name in vars(hookspecs) if name.startswith(f"{GROUP}_"))
 
 _INTRODUCTION = """# Hooks
 
@@ -81,5 +83,5 @@ def markdown() -> str:
 
 def _kinds(hook: str) -> list[type]:
     """Return the types of ours that a hook yields."""
-    kinds = next((registry.kinds for registry in registries() if registry.hook == hook), ())
+    kinds = next((registry.kinds for registry in (*registries.ALL, COMMANDS) if registry.hook == hook), ())
     return [kind for kind in kinds if kind.__module__.startswith("cleanroom.")]

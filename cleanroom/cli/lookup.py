@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cleanroom import registries
 from cleanroom.cli import given_recipes
 from cleanroom.project import names
 
@@ -30,11 +31,10 @@ def folders() -> tuple[str, ...]:
 
 def library() -> Library:
     """Return the library with these recipes."""
-    from cleanroom.recipes.library import load_with
     from cleanroom.recipes.model import RecipeError
 
     try:
-        return load_with(given_recipes() or folders())
+        return registries.library(*(given_recipes() or folders()))
     except RecipeError as error:
         raise click.ClickException(str(error)) from None
 

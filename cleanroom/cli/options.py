@@ -7,25 +7,25 @@ from typing import Any
 
 import click
 
-from cleanroom.formats.findings import FEEDS
+from cleanroom.registries import FORMATS, READERS
 from cleanroom.suggest import did_you_mean
 
 
 def format_option(words: str) -> Callable[[Any], Any]:
-    """Return the option ``--format``: text or a feed. ``words`` say what it does, with ``{}`` for the names."""
+    """Return the option ``--format``: text or another. ``words`` say what it does, with ``{}`` for the names."""
     return click.option(
         "--format",
         "form",
         default="text",
         metavar="FORMAT",
         callback=lambda _context, _option, name: known_format(name),
-        help=f"{words.format(', '.join(('text', *FEEDS)))} [default: text]",
+        help=f"{words.format(', '.join(('text', *FORMATS)))} [default: text]",
     )
 
 
 def known_format(name: str) -> str:
     """Return the name of a format of findings. Raises BadParameter."""
-    known = ("text", *FEEDS)
+    known = ("text", *FORMATS)
     if name not in known:
         raise click.BadParameter(f"no format {name!r}{did_you_mean(name, known)} (there are: {', '.join(known)})")
     return name
@@ -50,8 +50,6 @@ reader_option = click.option(
 
 
 def _known_reader(name: str) -> str:
-    from cleanroom.syntax.readers import READERS
-
     if name and name not in READERS:
         raise click.BadParameter(f"no reader {name!r}{did_you_mean(name, READERS)} (there are: {', '.join(READERS)})")
     return name

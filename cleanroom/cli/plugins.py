@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cleanroom import registries
 from cleanroom.cli import Group, ask_all_plugins, verbose_option
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ def command(context: click.Context, form: str) -> None:
     """List every plugin: its version, where it is from, what it adds, and what is wrong with it."""
     if context.invoked_subcommand is not None:
         return
-    from cleanroom.plugins.manager import SLOW, active
+    from cleanroom.plugins.manager import SLOW
 
     ask_all_plugins()
-    plugins = active().all
+    plugins = registries.plugins().all
     if form == "json":
         click.echo(json.dumps({"schema": "cleanroom/plugins/1", "plugins": [_row(each) for each in plugins]}, indent=1))
         return
@@ -93,17 +94,17 @@ def new(name: str, output: str | None) -> None:
 def hooks_command(name: str | None, form: str) -> None:
     """List the functions that a plugin can have; of the one called NAME, show its example."""
     from cleanroom.cli import hooks
-    from cleanroom.plugins.manager import HOOKS
     from cleanroom.suggest import did_you_mean
 
     if form == "markdown":
         click.echo(hooks.markdown(), nl=False)
     elif name is None:
-        for hook in HOOKS:
+        for hook in hooks.HOOKS:
             click.echo(f"{hook}\n  {hooks.summary(hook)}")
         click.echo("An example of each: cleanroom plugins hooks NAME")
     else:
         hook = name if name.startswith("cleanroom_") else f"cleanroom_{name}"
-        if hook not in HOOKS:
-            raise click.UsageError(f"no hook {name!r}{did_you_mean(hook, HOOKS)} (there are: {', '.join(HOOKS)})")
+        if hook not in hooks.HOOKS:
+            known = ", ".join(hooks.HOOKS)
+            raise click.UsageError(f"no hook {name!r}{did_you_mean(hook, hooks.HOOKS)} (there are: {known})")
         click.echo(hooks.text(hook))

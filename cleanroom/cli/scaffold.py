@@ -8,11 +8,11 @@ from collections.abc import Mapping
 
 from msgspec import Struct
 
-import cleanroom
 from cleanroom.recipes.format import canonical
 from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import RecipeError
 from cleanroom.recipes.validate import validate_recipe
+from cleanroom.version import __version__
 
 
 class UnfitName(ValueError):  # noqa: N818 - public name
@@ -104,7 +104,7 @@ version = "0.1.0"
 description = "What {name} leaves behind in container images, for cleanroom"
 readme = "README.md"
 requires-python = ">=3.10"
-dependencies = ["cleanroom-recipes>={cleanroom.__version__}"]
+dependencies = ["cleanroom-recipes>={__version__}"]
 
 [project.optional-dependencies]
 test = ["pytest>=8"]

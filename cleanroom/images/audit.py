@@ -17,7 +17,7 @@ from cleanroom.images.matching import Matcher
 from cleanroom.images.places import Place, homes, is_place, pattern, places
 from cleanroom.images.tree import Tree, show
 from cleanroom.lint.findings import Advice
-from cleanroom.recipes.library import Library, load
+from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
 
 
@@ -117,7 +117,7 @@ class Reading:
 def audit(
     image: Image,
     *,
-    library: Library | None = None,
+    library: Library,
     base: BaseImage | None = None,
     limits: Limits = DEFAULT,
     progress: Callable[[int], None] | None = None,
@@ -126,7 +126,6 @@ def audit(
 
     ``base`` is the image that it is built on; without it, the history is asked.
     """
-    library = library or load()
     configuration = image.configuration
     contents = read(image, limits, progress)
     base = guess(configuration) if base is None else base

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from msgspec import Struct
@@ -13,7 +13,8 @@ from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.image import Configuration, ImageError
 from cleanroom.lint.check import check
 from cleanroom.lint.findings import SIZE_RULES, Finding
-from cleanroom.recipes.library import Library, load
+from cleanroom.lint.rules import Rule
+from cleanroom.recipes.library import Library
 from cleanroom.syntax import dockerfile as reader
 from cleanroom.syntax.dockerfile import DockerfileError, Instruction
 
@@ -56,19 +57,19 @@ class Source:
         *,
         target: str | None = None,
         read_file: Callable[[str], str | None] | None = None,
-        library: Library | None = None,
+        library: Library,
+        rules: Mapping[str, Rule],
     ) -> None:
         """Read the file. Raises ImageError when that cannot be done."""
         self.file = file
         self.text = text
-        library = library or load()
         try:
             self._ledger: Ledger = build(reader.parse(text), library, target=target, read_file=read_file)
         except DockerfileError as error:
             raise ImageError(f"{file}:{error.line}:{error.column}: {error.message}") from None
         except TargetError as error:
             raise ImageError(f"{file}: {error}") from None
-        self._findings = check(text, library=library, target=target, read_file=read_file).findings
+        self._findings = check(self._ledger, rules).findings
         ends = [stage for stage in self._ledger.stages if stage.ships] or self._ledger.stages
         chain = self._ledger.chain(ends[-1].stage.index) if ends else []
         self._instructions = [

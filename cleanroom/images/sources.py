@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from itertools import chain
@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import BinaryIO
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from cleanroom.images import layout
 from cleanroom.images import platform as platforms
@@ -23,7 +22,6 @@ from cleanroom.images.compression import Stream
 from cleanroom.images.files import ArchiveFiles, FolderFiles
 from cleanroom.images.image import DEFAULT, Image, ImageError, LayerSource, Limits
 from cleanroom.images.tar import members
-from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
 
 # Transports whose images lie in files, as skopeo has them: oci:FOLDER[:NAME], docker-archive:FILE[:NAME].
 _FILES = ("oci", "oci-archive", "docker-archive", "dir", "rootfs")
@@ -35,7 +33,7 @@ _IMAGE_MEMBER = re.compile(
 )
 
 
-class Source(Struct, frozen=True):
+class ImageSource(Struct, frozen=True):
     """A place that images come from.
 
     ``find`` gets what the person wrote, the platform asked for and the limits; it returns None when that is none of
@@ -47,18 +45,20 @@ class Source(Struct, frozen=True):
 
 
 @contextmanager
-def open_image(reference: str, *, platform: str = "", limits: Limits = DEFAULT) -> Iterator[Image]:
+def open_image(
+    reference: str, *, platform: str = "", limits: Limits = DEFAULT, more: Iterable[ImageSource] = ()
+) -> Iterator[Image]:
     """Find the image that a person means, ready to be read while the context lasts. Raises ImageError.
 
     ``reference`` is a file or folder, such a one behind ``oci:``, ``oci-archive:``, ``docker-archive:`` or ``dir:``
     (then with ``:NAME`` behind it, where it holds several images), a reference that skopeo knows (``docker://…``), or
-    the name of an image that Docker or Podman has. What plugins know is asked before these. ``rootfs:PATH`` is a root
-    file system, whatever it looks like.
+    the name of an image that Docker or Podman has. ``more`` are asked before these. ``rootfs:PATH`` is a root file
+    system, whatever it looks like.
     """
     if not reference.strip():
         raise ImageError("the name of the image is empty; is the variable set that it should come from?")
     with ExitStack() as stack:
-        for source in sorted(SOURCES.values(), key=lambda source: SOURCES.owner(source.name).is_builtin):
+        for source in (*more, *built_in()):
             image = source.find(stack, reference, platform, limits)
             if image is not None:
                 break
@@ -262,29 +262,8 @@ def _run(command: list[str], reference: str) -> None:
         raise ImageError(f"{prefix} says: {complaint}")
 
 
-def built_in() -> Iterator[Source]:
+def built_in() -> Iterator[ImageSource]:
     """Yield what ships, in the order in which it is asked."""
-    yield Source("files", _file)
-    yield Source("skopeo", _skopeo)
-    yield Source("stores", _saved)
-
-
-def _guarded(plugin: Plugin, source: Source) -> Source:
-    """Return a source of a plugin that knows no image where it fails."""
-
-    def find(stack: ExitStack, reference: str, platform: str, limits: Limits) -> Image | None:
-        try:
-            found = source.find(stack, reference, platform, limits)
-            if not isinstance(found, Image | None):
-                raise TypeError(f"it returns {type(found).__name__}, not Image")
-        except ImageError:
-            raise
-        except FAULTS:
-            blame_error(plugin, f"the source of images {source.name} raises")
-            return None
-        return found
-
-    return replace(source, find=find)
-
-
-SOURCES: Registry[Source] = Registry("cleanroom_images", Source, guard=_guarded)
+    yield ImageSource("files", _file)
+    yield ImageSource("skopeo", _skopeo)
+    yield ImageSource("stores", _saved)

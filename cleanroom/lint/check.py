@@ -1,8 +1,8 @@
-"""The call that everything else uses: the text of a Dockerfile in, a report out. No I/O, no global state."""
+"""Rules run over a ledger, and what comments and selectors leave of the findings. No I/O, no global state."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Mapping
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -12,64 +12,30 @@ from cleanroom.lint import ignores
 from cleanroom.lint.findings import Finding, Problem, Report, Suppressed
 from cleanroom.lint.rules import Rule
 from cleanroom.lint.selectors import selects
-from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
-from cleanroom.recipes.library import Library, load
+from cleanroom.recipes.library import Library
 from cleanroom.syntax import dockerfile
 from cleanroom.syntax.dockerfile import DockerfileError
 from cleanroom.syntax.readers import Reader
 
 
-def _guarded(plugin: Plugin, rule: Rule) -> Rule:
-    """Return a rule of a plugin that finds nothing where it fails."""
-
-    def find(ledger: Ledger) -> Iterator[Finding]:
-        try:
-            found = list(rule.find(ledger))
-            if wrong := [item for item in found if not isinstance(item, Finding)]:
-                raise TypeError(f"it yields {type(wrong[0]).__name__}, not Finding")
-        except FAULTS:
-            blame_error(plugin, f"the rule {rule.name} raises")
-            return iter(())
-        return iter(found)
-
-    return replace(rule, find=find)
-
-
-RULES: Registry[Rule] = Registry("cleanroom_rules", Rule, guard=_guarded)
-
-
 def check(
-    text: str,
-    *,
-    library: Library | None = None,
-    target: str | None = None,
-    read_file: Callable[[str], str | None] | None = None,
+    ledger: Ledger,
+    rules: Mapping[str, Rule],
     select: Collection[str] = (),
     ignore: Collection[str] = (),
     prefer: str = "",
+    *,
     fixes: bool = True,
-    reader: Reader | None = None,
 ) -> Report:
-    """Check the text of a Dockerfile.
-
-    ``target`` names the stage that ships. ``read_file`` gives the text of a file of the build context (by its path
-    there) or None; scripts that are copied in are read with it. ``select`` and ``ignore`` hold rules: ``left-behind``,
-    ``left-behind[apt]``, ``left-behind[apt.lists]``. ``prefer`` (``clean``, ``prevent``, ``mount``) puts that kind of
-    remedy first. Without ``fixes`` no finding has a fix, which is quicker. ``reader`` reads text that is no
-    Dockerfile. What cannot be read comes back in ``Report.errors``; nothing is raised.
-    """
-    options = Options(library or load(), target, read_file, select, ignore, prefer, reader)
-    ledger = read(text, options)
-    if isinstance(ledger, Problem):
-        return Report(errors=(ledger,))
-    found, suppressed = run_rules(ledger, select, ignore, prefer)
+    """Return what ``rules`` (all there are, by name) find in a ledger. ``cleanroom.check`` says what the rest is."""
+    found, suppressed = run_rules(ledger, rules, select, ignore, prefer)
     if fixes:
         found = [with_fix(ledger, finding, prefer) for finding in found]
     return Report(tuple(found), tuple(ledger.unresolved), suppressed=tuple(suppressed))
 
 
 class Options(Struct, frozen=True):
-    """How a text is checked; the parameters of ``check``."""
+    """How a text is checked; the parameters of ``cleanroom.check``."""
 
     library: Library
     target: str | None = None
@@ -92,18 +58,22 @@ def read(text: str, options: Options) -> Ledger | Problem:
 
 
 def run_rules(
-    ledger: Ledger, select: Collection[str] = (), ignore: Collection[str] = (), prefer: str = ""
+    ledger: Ledger,
+    rules: Mapping[str, Rule],
+    select: Collection[str] = (),
+    ignore: Collection[str] = (),
+    prefer: str = "",
 ) -> tuple[list[Finding], list[Suppressed]]:
     """Return what the rules find, and what of it comments hide; without what is ignored or not asked for.
 
     Both are in the order of their place.
     """
     asked = {selector.partition("[")[0] for selector in select}
-    ran = [rule for rule in RULES.values() if rule.default or rule.name in asked]
+    ran = [rule for rule in rules.values() if rule.default or rule.name in asked]
     found = [finding for rule in ran for finding in rule.find(ledger)]
-    comments = ignores.read(ledger, RULES)
+    comments = ignores.read(ledger, rules)
     kept, hidden = ignores.apply(found, comments)
-    kept += ignores.unused(ledger, comments, [rule.name for rule in ran], RULES)
+    kept += ignores.unused(ledger, comments, [rule.name for rule in ran], rules)
     kept = [_preferring(finding, prefer) for finding in kept if _is_wanted(finding, select, ignore)]
     hidden = [item for item in hidden if _is_wanted(item.finding, select, ignore)]
     return sorted(kept, key=_order), sorted(hidden, key=lambda item: _order(item.finding))

@@ -8,53 +8,41 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec.structs import replace
 
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Declined, Finding, Fix, Fixed, Problem
-from cleanroom.recipes.library import Library, load
+from cleanroom.lint.rules import Rule
 from cleanroom.syntax import shell
 from cleanroom.syntax.dockerfile import Instruction
-from cleanroom.syntax.readers import Reader
 from cleanroom.syntax.text import Edit, Source, apply
 
 _PASSES = 50  # each fixes something: this is far over what a file has in one place
 
 
-def fix(
-    text: str,
-    *,
-    library: Library | None = None,
-    target: str | None = None,
-    read_file: Callable[[str], str | None] | None = None,
-    select: Collection[str] = (),
-    ignore: Collection[str] = (),
-    prefer: str = "",
-    unsafe: bool = False,
-    reader: Reader | None = None,
-) -> Fixed:
-    """Fix the findings of a Dockerfile's text; the parameters are those of ``check``.
+def fix(text: str, options: Options, rules: Mapping[str, Rule], *, unsafe: bool = False) -> Fixed:
+    """Fix the findings of a Dockerfile's text. ``rules`` are all there are, by name.
 
     ``unsafe`` also makes the fixes that are right only if the author agrees. Nothing is raised: what cannot be read
     comes back in ``errors``, and the text as it was.
     """
-    options = Options(library or load(), target, read_file, select, ignore, prefer, reader)
     ledger = read(text, options)
     if isinstance(ledger, Problem):
         return Fixed(text, errors=(ledger,))
-    return _Work(text, ledger, options, unsafe=unsafe).apply_fixes()
+    return _Work(text, ledger, options, rules, unsafe=unsafe).apply_fixes()
 
 
 class _Work:
     """A text that is being fixed."""
 
-    def __init__(self, text: str, ledger: Ledger, options: Options, *, unsafe: bool) -> None:
+    def __init__(self, text: str, ledger: Ledger, options: Options, rules: Mapping[str, Rule], *, unsafe: bool) -> None:
         self.original = Source(text)
         self.ledger = ledger
         self.options = options
+        self.rules = rules
         self.unsafe = unsafe
         self.passes: list[list[Edit]] = []
         self.fixed: list[Finding] = []
@@ -96,10 +84,9 @@ class _Work:
 
     def findings(self, ledger: Ledger) -> list[Finding]:
         """Return the findings of a ledger, with their fixes."""
-        return [
-            with_fix(ledger, finding, self.options.prefer, unsafe=self.unsafe)
-            for finding in run_rules(ledger, self.options.select, self.options.ignore, self.options.prefer)[0]
-        ]
+        options = self.options
+        found, _ = run_rules(ledger, self.rules, options.select, options.ignore, options.prefer)
+        return [with_fix(ledger, finding, options.prefer, unsafe=self.unsafe) for finding in found]
 
     def choose(self, found: Iterable[Finding]) -> list[Finding]:
         """Return the findings whose fixes can be made at once. Equal fixes are one.

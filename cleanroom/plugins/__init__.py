@@ -1,1 +1,1 @@
-"""Plugins: finding them, loading them, and what they yield."""
+"""Plugins: finding and loading them, and what they yield. Nothing in here knows what a plugin may yield."""

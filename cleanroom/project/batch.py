@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from cleanroom.plugins.manager import Problem, found_problems, take_over
+from cleanroom.plugins.manager import Problem
+from cleanroom.registries import plugins
 
 MANY = 50  # from here on, starting processes pays
 _CHUNK = 8  # files handed to a worker at once
@@ -49,7 +50,7 @@ def _in_processes(
                         under_way.append((waiting[0], pool.submit(_each, work, waiting[0])))
                         waiting.popleft()
                     results, problems = under_way[0][1].result()
-                    take_over(problems)
+                    plugins().take_over(problems)
                     under_way.popleft()
                     yield from results
             except BrokenProcessPool:
@@ -61,7 +62,7 @@ def _in_processes(
         for chunk, future in under_way:
             if future.exception() is None:
                 results, problems = future.result()
-                take_over(problems)
+                plugins().take_over(problems)
                 yield from results
             else:
                 yield from (_alone(work, job, lost) for job in chunk)
@@ -77,12 +78,17 @@ def _alone(work: Callable[[Job], Result], job: Job, lost: Callable[[Job], Result
             results, problems = pool.submit(_each, work, [job]).result()
         except BrokenProcessPool:
             return lost(job)
-        take_over(problems)
+        plugins().take_over(problems)
         return results[0]
 
 
 def _each(work: Callable[[Job], Result], jobs: Sequence[Job]) -> tuple[list[Result], _Problems]:
-    return [work(job) for job in jobs], found_problems()
+    return [work(job) for job in jobs], _found_problems()
+
+
+def _found_problems() -> _Problems:
+    """Return what is wrong with plugins in this process, for the one that started it, by their titles."""
+    return tuple((plugin.title, problem) for plugin, problem in plugins().problems)
 
 
 def _ignore_interrupts() -> None:

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings import text as text_feed
 from cleanroom.lint.findings import SEVERITIES, Checked, Problem, Report
 from cleanroom.project import batch, discover, exits
@@ -23,6 +22,7 @@ from cleanroom.project.exits import FINDINGS, TROUBLE
 from cleanroom.project.gitignore import Patterns
 from cleanroom.project.settings import Settings
 from cleanroom.project.settings import find as find_settings
+from cleanroom.registries import FORMATS, READERS, library
 
 if TYPE_CHECKING:
     from typing import Any, TypeAlias
@@ -131,7 +131,7 @@ def run(
         for outcome in _collect(outcomes, checked):
             _print(outcome.text)
         if not printed:
-            for piece in FEEDS[form].render(checked):
+            for piece in FORMATS[form].render(checked):
                 _print(piece)
         elif totals.files:
             remark(
@@ -151,18 +151,16 @@ def script_reader(context: str | None) -> Callable[[str], str | None] | None:
 
 def file_reader(path: str, name: str) -> Reader | None:
     """Return the reader called ``name``, else that of files called as ``path`` is; None for Dockerfiles."""
-    from cleanroom.syntax.readers import DOCKERFILE, READERS, for_file
+    from cleanroom.syntax.readers import DOCKERFILE
 
-    reader = READERS[name] if name else for_file(os.path.basename(path))
+    reader = READERS[name] if name else discover.reader_of(os.path.basename(path))
     return None if reader is DOCKERFILE else reader
 
 
 def arguments(path: str, settings: Settings, context: str | None, reader: str) -> dict[str, Any]:
     """Return the arguments of ``check`` and ``fix`` for one file: ``reader`` is a name, ``context`` a folder."""
-    from cleanroom.recipes.library import load_with
-
     return {
-        "library": load_with(settings.recipes),
+        "library": library(*settings.recipes),
         "reader": file_reader(path, reader),
         "target": settings.target or None,
         "read_file": script_reader(context),
@@ -200,7 +198,7 @@ def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None
     if name == "text":
         pieces = (text_feed.render(one.path, one.text, one.report, colour=False, width=width) for one in checked)
     else:
-        pieces = FEEDS[name].render(checked)
+        pieces = FORMATS[name].render(checked)
     try:
         write_into(Path(), {file: "".join(pieces)})
     except OSError as error:
@@ -269,13 +267,12 @@ def _settings(folder: str, given: Mapping[str, Any]) -> Settings:
     if not (settings.select or settings.ignore or settings.recipes):
         return settings
     from cleanroom.project.names import selectors
-    from cleanroom.recipes.library import load_with
 
-    library = load_with(settings.recipes)  # what is wrong with them is said once, not for each file
+    known = library(*settings.recipes)  # what is wrong with them is said once, not for each file
     return replace(
         settings,
-        select=selectors(settings.select, library),
-        ignore=selectors(settings.ignore, library),
+        select=selectors(settings.select, known),
+        ignore=selectors(settings.ignore, known),
     )
 
 
@@ -289,7 +286,7 @@ def _context(file: str, given: str | None) -> str | None:
 
 
 def _check(job: _Job) -> _Outcome:
-    from cleanroom.lint.check import check
+    from cleanroom.api import check
 
     try:
         text = discover.read(job.path)

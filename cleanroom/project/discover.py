@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from cleanroom.syntax.readers import for_file
+from cleanroom.registries import READERS
+from cleanroom.syntax.readers import Reader, for_file
 
 STDIN = "-"
 
@@ -26,9 +27,14 @@ class ReadError(Exception):
     """A file whose text cannot be had; the message says why."""
 
 
+def reader_of(name: str) -> Reader | None:
+    """Return the reader of files of this base name, None where no one reads such files."""
+    return for_file(name, READERS.values())
+
+
 def is_dockerfile(name: str) -> bool:
     """Tell by its name whether a file found in a folder holds build steps."""
-    return for_file(name) is not None
+    return reader_of(name) is not None
 
 
 def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str], list[Trouble]]:
@@ -63,7 +69,7 @@ def discover(path: str, excluded: Callable[[str, bool], bool]) -> tuple[list[str
 
 def _is_meant(path: str, name: str) -> bool:
     """Tell whether a file is of the kind that its name says; it is when that cannot be told."""
-    reader = for_file(name)
+    reader = reader_of(name)
     if reader is None or reader.recognises is None:
         return True
     try:

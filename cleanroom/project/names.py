@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from cleanroom.lint.selectors import UnknownName, find_recipe, known_rule, resolve
+from cleanroom.registries import RULES
 
 if TYPE_CHECKING:
     from cleanroom.lint.rules import Rule
@@ -16,8 +17,6 @@ __all__ = ["UnknownName", "find_recipe", "rule", "selectors"]
 
 def rule(name: str) -> Rule:
     """Return the rule called ``name``, which may come with a finding's ``[manager.cache]``. Raises UnknownName."""
-    from cleanroom.lint.check import RULES
-
     return RULES[known_rule(name.partition("[")[0], RULES)]
 
 
@@ -26,7 +25,5 @@ def selectors(given: Iterable[str], library: Library) -> tuple[str, ...]:
 
     Raises UnknownName.
     """
-    from cleanroom.lint.check import RULES
-
     parts = (part.strip() for item in given for part in item.split(","))
     return tuple(resolve(part, RULES, library) for part in parts if part)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cache, partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cleanroom.plugins.manager import BUILTIN, active, blame
 from cleanroom.recipes.claims import claims_of
 from cleanroom.recipes.model import FOLDER, Base, Claims, Program, Recipe, RecipeError, RecipeProblem
 from cleanroom.suggest import did_you_mean
@@ -25,6 +23,9 @@ if TYPE_CHECKING:
     _R = TypeVar("_R")
     _Entry: TypeAlias = tuple[int, Claims]  # which supply, and what its recipe goes by
     _Place: TypeAlias = tuple[str, int]  # a recipe's id, and which of its programs
+
+
+BUILTIN = "built-in"
 
 
 class UnknownManager(KeyError):  # noqa: N818 - public name
@@ -199,7 +200,7 @@ class Library:
             except (ValueError, OSError) as error:
                 if supply.blame is None:
                     raise
-                supply.blame(_in_one_line(error))
+                supply.blame(in_one_line(error))
                 self._refused.add((number, identifier))
                 return False
         return True
@@ -339,11 +340,11 @@ def _bases_of(supply: Supply) -> tuple[Base, ...]:
     except (ValueError, OSError) as error:
         if supply.blame is None:
             raise
-        supply.blame(_in_one_line(error))
+        supply.blame(in_one_line(error))
         return ()
 
 
-def _in_one_line(error: ValueError | OSError) -> str:
+def in_one_line(error: ValueError | OSError) -> str:
     """Return what is wrong with a recipe: of many problems the first."""
     if isinstance(error, OSError):
         return f"{error.filename}: {(error.strerror or str(error)).lower()}"
@@ -411,45 +412,3 @@ def image_names(image: str) -> tuple[tuple[str, ...], str]:
     if names[-1].startswith("library/"):
         names.append(names[-1].removeprefix("library/"))
     return tuple(names), tag or "latest"
-
-
-@cache
-def load_with(folders: tuple[str, ...]) -> Library:
-    """Return the library with the recipes in ``folders`` (or files) besides. Raises RecipeError for a bad one."""
-    from cleanroom.recipes.sources import Given
-
-    box: str | None = None
-    supplies = []
-    for plugin, path in active().yielded("cleanroom_recipes", (str, os.PathLike), os.fspath):
-        if plugin.is_builtin:
-            box = os.fspath(path)
-        else:
-            tell = partial(blame, plugin)
-            source = Given(path)
-            for trouble in source.troubles:
-                tell(_in_one_line(trouble))
-            supplies.append(Supply(plugin.title, source, tell))
-    own = [(folder, Given(folder)) for folder in folders]
-    problems = [problem for _, source in own for trouble in source.troubles for problem in trouble.problems]
-    library = Library(box, supplies=(*supplies, *(Supply(folder, source) for folder, source in own)))
-    for _, source in own:
-        for identifier in source.ids():
-            problems += _problems_of(library, identifier)
-    if problems:
-        raise RecipeError(problems)
-    return library
-
-
-def _problems_of(library: Library, identifier: str) -> Sequence[RecipeProblem]:
-    """Read a recipe; return what is wrong with it."""
-    try:
-        if identifier in library.ids():  # not one that another stands in for
-            library.find(identifier)
-    except RecipeError as error:
-        return error.problems
-    return ()
-
-
-def load() -> Library:
-    """Return the library of the recipes that ship with cleanroom and of those that plugins add."""
-    return load_with(())

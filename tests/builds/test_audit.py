@@ -14,6 +14,7 @@ import pytest
 from cleanroom.images.audit import Audit, audit
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from tests.support import builds, program
 
 pytestmark = [pytest.mark.builds, pytest.mark.xdist_group("audit")]
@@ -42,7 +43,7 @@ def built(debian: Path) -> Iterator[Built]:
         oci = store.push("web", f"oci:{store.folder}/web")
         archive = store.push("web", f"docker-archive:{store.folder}/web.tar")
         with open_image(oci) as image:
-            found = audit(image).audit
+            found = audit(image, library=library()).audit
             yield Built(oci, archive, store.layers(list(image.configuration.diff_ids)), found)
 
 
@@ -129,7 +130,7 @@ def test_through_skopeo(built: Built, tmp_path: Path) -> None:
     command = [program("skopeo"), "copy", "--quiet", "--dest-compress-format", "zstd", built.oci, zstd]
     subprocess.run(command, check=True, timeout=600)
     with open_image(zstd) as image:
-        assert leftovers(audit(image).audit) == leftovers(built.audit)
+        assert leftovers(audit(image, library=library()).audit) == leftovers(built.audit)
 
 
 @pytest.mark.parametrize("reference", ["localhost/web", "containers-storage:localhost/web"])
@@ -140,7 +141,7 @@ def test_in_the_store_of_podman(built: Built, reference: str, tmp_path: Path, mo
     (tmp_path / "storage.conf").write_text(settings)
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(tmp_path / "storage.conf"))
     with open_image(reference) as image:
-        assert leftovers(audit(image).audit) == leftovers(built.audit)
+        assert leftovers(audit(image, library=library()).audit) == leftovers(built.audit)
     with pytest.raises(ImageError, match="localhost/none"), open_image(reference.replace("web", "none")):
         pass
 
@@ -151,7 +152,7 @@ def leftovers(found: Audit) -> list[tuple[object, ...]]:
 
 def test_formats_agree(built: Built) -> None:
     with open_image(built.archive) as image:
-        other = audit(image).audit
+        other = audit(image, library=library()).audit
     assert leftovers(other) == leftovers(built.audit)
     # What is pulled of a layer that is not compressed is the files and their headers.
     for item in other.leftovers:

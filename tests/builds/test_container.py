@@ -19,6 +19,7 @@ import pytest
 
 from cleanroom.images.audit import audit
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from tests.builds.test_fix import DOCKER_CLEAN
 from tests.support import ROOT, builds
 
@@ -91,7 +92,7 @@ def test_the_image_checks_what_is_mounted(store: builds.Buildah, tmp_path: Path)
 def test_the_image_holds_no_more_than_what_is_installed(store: builds.Buildah) -> None:
     reference = store.push("cleanroom", f"oci:{store.folder}/cleanroom")
     with open_image(reference) as image:
-        found = audit(image).audit
+        found = audit(image, library=library()).audit
     base = len(store.diff_ids("stand-in"))
     print("\ncleanroom's layers, in bytes:", [layer.bytes for layer in found.layers[base:]])
     assert [layer.is_base for layer in found.layers] == [number < base for number in range(len(found.layers))]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cleanroom.lint.fix import fix
+from cleanroom.api import fix
 from tests.support import builds, case_file
 
 pytestmark = [pytest.mark.builds, pytest.mark.xdist_group("fix")]

@@ -14,6 +14,7 @@ import pytest
 from cleanroom.images.audit import audit
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from tests.support import program
 from tests.support.images import config, docker_save, layer
 
@@ -55,7 +56,7 @@ def test_an_image_in_a_registry(registry: str, tmp_path: Path) -> None:
     place = f"docker://{registry}/team/web:1"
     subprocess.run([program("skopeo"), "copy", "--quiet", f"docker-archive:{archive}", place], check=True)
     with open_image(place) as image:
-        found = audit(image).audit
+        found = audit(image, library=library()).audit
     caches = [(item.layer, item.manager, item.bytes) for item in found.leftovers]
     assert caches == [(1, "apt", 100_000), (2, "pip", 200_000)]
     assert all(item.compression == "gzip" for item in found.layers)

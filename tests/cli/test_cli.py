@@ -12,6 +12,7 @@ import jsonschema
 import pytest
 
 import cleanroom
+from cleanroom import registries
 from cleanroom.cli import main
 from tests.support import ROOT
 
@@ -202,17 +203,16 @@ def test_many_files_give_what_each_gives_alone(run: Run) -> None:
 
 
 def test_a_fault_in_one_file_does_not_stop_the_others(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cleanroom.lint.check  # noqa: F401 - the module that is patched
+    from cleanroom import api
 
-    module = sys.modules["cleanroom.lint.check"]
-    check = module.check  # type: ignore[attr-defined]
+    check = api.check
 
     def fragile(text: str, **options: Any) -> object:
         if "BOOM" in text:
             raise RuntimeError("boom")
         return check(text, **options)
 
-    monkeypatch.setattr(module, "check", fragile)
+    monkeypatch.setattr(api, "check", fragile)
     Path("Dockerfile").write_text(DIRTY)
     Path("Dockerfile.boom").write_text("BOOM")
     result = run("check", ".")
@@ -354,12 +354,10 @@ def test_help_and_version(run: Run) -> None:
 
 
 def test_a_fault_of_ours_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cleanroom.recipes.library  # noqa: F401 - the module that is patched
-
-    def broken(_: object) -> None:
+    def broken(*_: object) -> None:
         raise RuntimeError("first line\nsecond line")
 
-    monkeypatch.setattr(sys.modules["cleanroom.recipes.library"], "load_with", broken)
+    monkeypatch.setattr(registries, "library", broken)
     result = run("list")
     assert result.code == 2
     assert result.err == "Error: internal error: RuntimeError: first line; run again with -v for the traceback\n"
@@ -369,12 +367,10 @@ def test_a_fault_of_ours_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_interrupted(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    import cleanroom.recipes.library  # noqa: F401 - the module that is patched
-
-    def interrupt(_: object) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["cleanroom.recipes.library"], "load_with", interrupt)
+    monkeypatch.setattr(registries, "library", interrupt)
     result = run("list")
     assert (result.code, result.err.strip()) == (130, "Interrupted.")
 
@@ -416,7 +412,7 @@ def test_the_package_gives_its_names() -> None:
     assert isinstance(report, cleanroom.Report)
     assert isinstance(report.findings[0], cleanroom.Finding)
     assert cleanroom.library().find("pip").id == "pip"
-    from cleanroom.lint.check import check
+    from cleanroom.api import check
 
     assert cleanroom.check is check
     assert set(cleanroom.__all__) <= set(dir(cleanroom))

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.cli import scaffold
-
 # Each takes a millisecond at least, all together more than a check.
 HEAVY = {
     *("click", "concurrent.futures", "dataclasses", "difflib", "email", "importlib.metadata", "importlib.resources"),
@@ -40,20 +38,6 @@ def test_check_of_one_file_imports_nothing_heavy(tmp_path: Path) -> None:
     modules = set(loaded(PLAIN.format(arguments=["check", str(file)])))
     assert not modules & (HEAVY - YAML)
     assert "cleanroom.cli" not in modules
-
-
-def test_a_plugin_as_we_write_it_imports_nothing_heavy_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for path, text in scaffold.plugin("zap").items():
-        file = tmp_path / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-    info = tmp_path / "cleanroom_zap-0.1.0.dist-info"
-    info.mkdir()
-    (info / "entry_points.txt").write_text("[cleanroom]\nzap = cleanroom_zap\n")
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    modules = set(loaded(PLAIN.format(arguments=["query", "pip"])))
-    assert "cleanroom_zap" in modules
-    assert not modules & (HEAVY - YAML)
 
 
 @pytest.mark.parametrize("command", ["--help", "list", "check --help", "query --help"])

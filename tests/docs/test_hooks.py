@@ -11,7 +11,7 @@ import pytest
 
 from cleanroom import hookspecs
 from cleanroom.cli import hooks
-from cleanroom.plugins.manager import HOOKS
+from cleanroom.cli.hooks import HOOKS
 from tests.support import ROOT, assert_same_text, sessions
 
 

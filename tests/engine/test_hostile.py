@@ -4,7 +4,7 @@ import pytest
 
 from cleanroom import check
 from cleanroom.engine.removals import MAX_OPERANDS
-from cleanroom.recipes.library import load
+from cleanroom.registries import library
 from cleanroom.syntax.dockerfile import MAX_INSTRUCTIONS, MAX_LENGTH, MAX_STAGES, MAX_VALUE, expand
 
 FROM = "FROM debian:12\n"
@@ -119,7 +119,7 @@ def test_words_and_copies_without_end_are_bounded() -> None:
 
 
 def test_no_pattern_of_a_recipe_looks_at_blank_lines_again_and_again() -> None:
-    for recipe in load().recipes():
+    for recipe in library().recipes():
         for item in (*recipe.preventions, *recipe.settings, *recipe.lean):
             assert "^\\s" not in item.pattern, f"{recipe.id}: write ^[ \\t]*, since \\s takes line ends too"
             assert not item.pattern.startswith("(?is)(?="), f"{recipe.id}: begin it with \\A"

@@ -18,11 +18,11 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from cleanroom.cli import main
-from cleanroom.formats.findings import FEEDS
 from cleanroom.images.audit import Audit, Leftover, audit
 from cleanroom.images.base import below
 from cleanroom.images.image import ImageError
 from cleanroom.images.sources import open_image
+from cleanroom.registries import FORMATS, library
 from tests.support import CASE_FILES, parse_yaml, program
 from tests.support.images import Layout, archive, config, dir_transport, docker_save, gzipped, layer, oci, sha, zstd
 
@@ -35,7 +35,7 @@ CASES = [
 
 def run(reference: str, **options: object) -> Audit:
     with open_image(reference) as image:
-        return audit(image, **options).audit  # type: ignore[arg-type]
+        return audit(image, library=library(), **options).audit  # type: ignore[arg-type]
 
 
 def line(item: Leftover) -> str:
@@ -167,14 +167,14 @@ def test_an_index_in_an_index_and_its_platforms(tmp_path: Path) -> None:
     reference = layout.index(layout.nested([itself, itself], annotations={"org.opencontainers.image.ref.name": "1"}))
     for platform, size in (("linux/amd64", 1), ("arm64", 20), ("linux/arm/v7", 300), ("linux/arm", 300)):
         with open_image(reference, platform=platform) as image:
-            assert audit(image).audit.waste == size
+            assert audit(image, library=library()).audit.waste == size
     with pytest.raises(ImageError, match=r"no image for linux/s390x \(it has: linux/amd64, linux/arm/v7, linux/arm64"):
         run_for(reference, "linux/s390x")
 
 
 def run_for(reference: str, platform: str) -> Audit:
     with open_image(reference, platform=platform) as image:
-        return audit(image).audit
+        return audit(image, library=library()).audit
 
 
 def test_several_images_in_one_layout(tmp_path: Path) -> None:
@@ -414,7 +414,7 @@ def test_a_dockerfile_that_cannot_be_read(tmp_path: Path, capsys: pytest.Capture
 def test_in_every_format_of_findings(with_file: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     reference, file = built(tmp_path)
     more = ["--dockerfile", file] if with_file else []
-    for form in FEEDS:
+    for form in FORMATS:
         code, out, err = cleanroom_audit(reference, *more, "--format", form, capsys=capsys)
         assert (code, err) == (0, "")
         assert out

@@ -18,6 +18,7 @@ from cleanroom.images.image import DEFAULT, ImageError
 from cleanroom.images.sources import open_image
 from cleanroom.images.tar import members
 from cleanroom.images.tree import Tree
+from cleanroom.registries import library
 from tests.support.images import Layout, config, docker_save, gzipped, layer, oci, zstd
 
 LIMITS = replace(DEFAULT, unpacked=64 << 20, entries=20_000)
@@ -28,7 +29,7 @@ def read(reference: str) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path(reference).parent.rglob("*")}
     try:
         with open_image(reference, limits=LIMITS) as image:
-            found = audit(image, limits=LIMITS).audit
+            found = audit(image, library=library(), limits=LIMITS).audit
     except ImageError as error:
         complaint = str(error)
     else:

@@ -18,12 +18,13 @@ import pytest
 from cleanroom.images.audit import Audit, audit
 from cleanroom.images.image import DEFAULT, ImageError, Limits
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from tests.support.images import Layout, config, docker_save, gzipped, layer, oci, sha, zstd
 
 
 def run(reference: str, limits: Limits = DEFAULT) -> Audit:
     with open_image(reference, limits=limits) as image:
-        return audit(image, limits=limits).audit
+        return audit(image, library=library(), limits=limits).audit
 
 
 def fails(reference: str, limits: Limits = DEFAULT) -> str:

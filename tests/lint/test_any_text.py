@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cleanroom.lint.check import check
+from cleanroom.api import check
 from cleanroom.syntax.text import Source
 
 PIECES = st.sampled_from(

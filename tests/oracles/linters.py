@@ -13,17 +13,16 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
-from cleanroom.formats.recipes import EXPORTS
-from cleanroom.lint.check import check
+from cleanroom.api import check
 from cleanroom.lint.linters import rule_ids
-from cleanroom.recipes.library import load
+from cleanroom.registries import EXPORTS, library
 
 Found = set[tuple[str, int, str]]
 LEFT = ("left-behind", "cleaned-late", "cleaned-early")
 
 
 def export(name: str, folder: Path) -> Path:
-    for path, text in EXPORTS[name].render(load()).items():
+    for path, text in EXPORTS[name].render(library()).items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, "utf-8")
@@ -34,7 +33,7 @@ def ours(folder: Path) -> Found:
     """Return what cleanroom itself finds, of what the exports look for at all."""
     from cleanroom.formats.recipes.matching import matches
 
-    known = {match.id for match in matches(load().recipes())}
+    known = {match.id for match in matches(library().recipes())}
     return {
         (file.name, finding.instruction_line, f"{finding.manager}.{finding.cache}")
         for file in folder.iterdir()
@@ -75,7 +74,7 @@ def semgrep(folder: Path, rules: Path) -> Found:
 
 
 def _cache(rule: str) -> str:
-    return ".".join(rule_ids.caches(load())[rule])
+    return ".".join(rule_ids.caches(library())[rule])
 
 
 def checkov(folder: Path, rules: Path) -> Found:

@@ -13,9 +13,8 @@ from typing import Any
 
 import pytest
 
-from cleanroom.lint.check import check
+from cleanroom.api import check, fix
 from cleanroom.lint.findings import Finding
-from cleanroom.lint.fix import fix
 from tests.oracles.buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
 
 pytestmark = [pytest.mark.shared, pytest.mark.oracle]

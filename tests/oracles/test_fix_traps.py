@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.lint.check import check
-from cleanroom.lint.fix import fix
+from cleanroom.api import check, fix
 from tests.oracles.buildkit import bash_reads, instructions, is_run, scripts, shfmt_reads
 
 pytestmark = [pytest.mark.shared, pytest.mark.oracle]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.lint.check import check
+from cleanroom.api import check
 from tests.support import case_file
 
 REASONS = case_file("oracles/peers.yaml")

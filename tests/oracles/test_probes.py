@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.lint.check import check
+from cleanroom.api import check
 from tests.support import case_file
 
 ANSWERS = case_file("oracles/probes.yaml")

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.cli import main
+from cleanroom import builtin, hookspecs, registries
+from cleanroom.cli import COMMANDS, main
 from cleanroom.plugins import manager
-from cleanroom.recipes.library import load, load_with
+from cleanroom.registries import library
 from tests.support import case_file
 
 DOCKERFILE = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
@@ -101,7 +102,7 @@ FAILURES: dict[str, tuple[str, str]] = {
     ),
     "a misspelt hook": (IMPL + "def cleanroom_recipe():\n    return []", "did you mean 'cleanroom_recipes'?"),
     "a hook with arguments": (IMPL + "def cleanroom_recipes(folder):\n    return []", "cleanroom_recipes must take no"),
-    "a wrong type": (IMPL + "def cleanroom_reports():\n    yield 1", "cleanroom_reports yields int, not Feed"),
+    "a wrong type": (IMPL + "def cleanroom_reports():\n    yield 1", "cleanroom_reports yields int, not Format"),
     "a wrong type of path": (IMPL + "def cleanroom_recipes():\n    yield 1", "cleanroom_recipes yields int, not str"),
     "no list": (IMPL + "def cleanroom_rules():\n    return 5", "cleanroom_rules raises TypeError"),
     "no marked function": ("def cleanroom_recipes():\n    return []", "mark cleanroom_recipes with @"),
@@ -140,8 +141,8 @@ BROKEN = """
 import cleanroom, click
 from cleanroom.plugins.command import Command
 from cleanroom.formats.recipes import Export
-from cleanroom.formats.findings import Feed
-from cleanroom.images.sources import Source
+from cleanroom.formats.findings import Format
+from cleanroom.images.sources import ImageSource
 from cleanroom.syntax.readers import Reader
 from cleanroom.lint.rules import Rule
 
@@ -159,7 +160,7 @@ def cleanroom_rules():
 
 @cleanroom.hookimpl
 def cleanroom_reports():
-    yield Feed("broken", "", fail)
+    yield Format("broken", "", fail)
 
 @cleanroom.hookimpl
 def cleanroom_exports():
@@ -171,7 +172,7 @@ def cleanroom_readers():
 
 @cleanroom.hookimpl
 def cleanroom_images():
-    yield Source("broken", fail)
+    yield ImageSource("broken", fail)
 
 @cleanroom.hookimpl
 def cleanroom_commands():
@@ -385,9 +386,9 @@ FULL = """
     import cleanroom, click
     from cleanroom.syntax.dockerfile import parse
     from cleanroom.formats.recipes import Export
-    from cleanroom.formats.findings import Feed
+    from cleanroom.formats.findings import Format
     from cleanroom.images.image import Image
-    from cleanroom.images.sources import Source
+    from cleanroom.images.sources import ImageSource
     from cleanroom.syntax.readers import Reader
     from cleanroom.lint.rules import Rule, finding
 
@@ -411,7 +412,7 @@ FULL = """
 
     @cleanroom.hookimpl
     def cleanroom_reports():
-        yield Feed("lines", "a line each", lines)
+        yield Format("lines", "a line each", lines)
 
     @cleanroom.hookimpl
     def cleanroom_exports():
@@ -426,7 +427,7 @@ FULL = """
         def find(stack, reference, platform, limits):
             if reference.startswith("shelf:"):
                 return Image(reference=reference, kind="rootfs", folder=reference[6:])
-        yield Source("shelf", find)
+        yield ImageSource("shelf", find)
 
     @cleanroom.hookimpl
     def cleanroom_commands():
@@ -490,7 +491,6 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     site: Site, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Every case about Cargo again, through every way out, with Cargo's recipe out of the box and in a plugin."""
-    from cleanroom import builtin, library
     from cleanroom.recipes.load import RECIPES
     from cleanroom.testing import check_case
 
@@ -509,8 +509,10 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     monkeypatch.setenv(manager.VARIABLE, "")
 
     def renew() -> None:
-        monkeypatch.setattr(manager, "_ACTIVE", None)
-        load_with.cache_clear()
+        registries.plugins.cache_clear()
+        registries._library.cache_clear()
+        for registry in (*registries.ALL, COMMANDS):
+            registry.clear()
 
     renew()
     inside = _answers(capsys)
@@ -526,7 +528,7 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
     for case in CARGO:
         check_case(case)
     outside = _answers(capsys)
-    assert not manager.active().problems
+    assert not registries.plugins().problems
     for call, answer in inside.items():
         assert outside[call] == answer, call
     renew()
@@ -535,11 +537,10 @@ def test_a_built_in_recipe_does_the_same_when_a_plugin_supplies_it(
 def _answers(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], str]:
     """Return what cleanroom prints that has to do with Cargo, in all forms."""
     from cleanroom.cli import main
-    from cleanroom.formats.findings import FEEDS
-    from cleanroom.formats.recipes import EXPORTS
+    from cleanroom.registries import EXPORTS, FORMATS
 
     calls = [("query", "cargo", "--prefer", kind) for kind in ("clean", "prevent", "mount")]
-    calls += [("check", ".", "--format", form) for form in ("text", *FEEDS)]
+    calls += [("check", ".", "--format", form) for form in ("text", *FORMATS)]
     calls += [("fix", "--diff", "."), ("fix", "--unsafe", "--diff", ".")]
     answers = {}
     for call in calls:
@@ -556,11 +557,13 @@ def _answers(capsys: pytest.CaptureFixture[str]) -> dict[tuple[str, ...], str]:
 
 
 def test_what_ships_comes_through_the_hooks() -> None:
-    active = manager.Plugins("")
-    for hook in manager.HOOKS:
-        assert list(active.builtin.hooks[hook]())
-    assert [plugin.name for plugin in active.all] == ["built-in"]
-    assert load().provider("apt") == "built-in"
+    found = manager.Plugins(builtin, hookspecs, "")
+    hooks = {name for name in vars(hookspecs) if name.startswith("cleanroom_")}
+    assert {*found.builtin.hooks} == hooks - {"cleanroom_commands"}  # which stand above what builtin may import
+    for hook in found.builtin.hooks.values():
+        assert list(hook())
+    assert [plugin.name for plugin in found.all] == ["built-in"]
+    assert library().provider("apt") == "built-in"
 
 
 def test_no_metadata_is_read_where_there_is_no_plugin() -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import pytest
 
-from cleanroom.recipes.library import load
 from cleanroom.recipes.model import Recipe
+from cleanroom.registries import library
 from tests.support import CASE_FILES, parse_yaml
 
 CASES = CASE_FILES / "recipes"
@@ -52,19 +52,19 @@ def lacks(recipe: Recipe) -> list[str]:
     return [name for name, is_there in wanted.items() if not is_there and (recipe.id, name) not in EXCUSED]
 
 
-@pytest.mark.parametrize("recipe", load().recipes(), ids=lambda recipe: recipe.id)
+@pytest.mark.parametrize("recipe", library().recipes(), ids=lambda recipe: recipe.id)
 def test_a_recipe_has_its_cases(recipe: Recipe) -> None:
     missing = lacks(recipe)
     assert not missing, f"tests/cases/recipes/{recipe.id}.yaml has no case of: {', '.join(missing)}"
 
 
 def test_cases_are_of_recipes() -> None:
-    strays = {file.stem for file in CASES.glob("*.yaml")} - {recipe.id for recipe in load().recipes()}
+    strays = {file.stem for file in CASES.glob("*.yaml")} - {recipe.id for recipe in library().recipes()}
     assert not strays, f"tests/cases/recipes has cases of no recipe: {', '.join(sorted(strays))}"
 
 
 def test_excuses_are_needed() -> None:
-    known = {recipe.id: recipe for recipe in load().recipes()}
+    known = {recipe.id: recipe for recipe in library().recipes()}
     excuses = dict(EXCUSED)
     for (name, what), why in excuses.items():
         del EXCUSED[name, what]

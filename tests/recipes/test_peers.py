@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.recipes.library import load
+from cleanroom.registries import library
 from tests.support import case_file
 
 LIST: dict[str, dict[str, list[str]]] = case_file("library/peers.yaml")
@@ -16,7 +16,7 @@ RULE = r"DL3[0-9]{3}|DS-[0-9]{4}|DKL-DI-[0-9]{4}|\bS6[0-9]{3}|\bDF[0-9]{3}|\bDD[
 
 
 def test_recipes_say_what_the_list_says() -> None:
-    recipes = {recipe.id: recipe for recipe in load().recipes()}
+    recipes = {recipe.id: recipe for recipe in library().recipes()}
     said = {name: {peer: list(ids) for peer, ids in recipe.peers.items()} for name, recipe in recipes.items()}
     assert {name: peers for name, peers in said.items() if peers} == LIST
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 import cleanroom
-from cleanroom.recipes.library import load
 from cleanroom.recipes.model import Recipe, Use
 from cleanroom.recipes.query import Answer, NoRemedy, query
+from cleanroom.registries import library
 from tests.support import CASE_FILES, ROOT, assert_same_text, program
 
 # What must stand before an install, so that what it leaves is waste.
@@ -28,13 +28,13 @@ PROGRAM_TEXT = {
 TABLE = CASE_FILES / "library/query.yaml"
 KINDS = ("clean", "prevent", "mount")
 USERS = ("root", "app")
-RECIPES = {recipe.id: recipe for recipe in load().recipes()}
+RECIPES = {recipe.id: recipe for recipe in library().recipes()}
 POSIX = [recipe for recipe in RECIPES.values() if not recipe.shell]
 
 
 def ask(recipe: Recipe, kind: str, user: str) -> Answer | None:
     try:
-        return query(recipe, load(), prefer=kind, user=user)
+        return query(recipe, library(), prefer=kind, user=user)
     except NoRemedy:
         return None
 
@@ -142,7 +142,7 @@ SHELLS = {"busybox": "busybox", "dash": "dash", "": "sh"}
 @pytest.mark.parametrize("tool", ["shfmt", "shellcheck"])
 def test_what_is_said_is_good_shell(recipe: Recipe, tool: str) -> None:
     """The whole script, with the install; ShellCheck's errors and warnings, without exceptions."""
-    shell = SHELLS.get(load().base(recipe.official_image).sh, "bash")
+    shell = SHELLS.get(library().base(recipe.official_image).sh, "bash")
     for kind in KINDS:
         for user in USERS:
             if (answer := ask(recipe, kind, user)) is None:

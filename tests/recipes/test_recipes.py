@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from cleanroom import library
-from cleanroom.formats.recipes import EXPORTS
 from cleanroom.recipes import load
 from cleanroom.recipes.format import canonical
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
+from cleanroom.registries import EXPORTS
 from tests.support import ROOT, assert_same_text
 
 BASES = load.RECIPES / "bases.yaml"

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from cleanroom.recipes.library import load
 from cleanroom.recipes.load import RECIPES
+from cleanroom.registries import library
 from tests.support import ROOT, case_file
 
 THREADS = case_file("library/threads.yaml")
 
 
 def test_each_is_represented_or_refused() -> None:
-    recipes = {recipe.id: recipe for recipe in load().recipes()}
+    recipes = {recipe.id: recipe for recipe in library().recipes()}
     for item in THREADS:
         assert ("by" in item) != ("refused" in item), item["fact"]
         by = item.get("by", "")

@@ -26,7 +26,7 @@ import time
 from multiprocessing import connection
 from pathlib import Path
 
-from cleanroom.recipes.library import load
+from cleanroom import registries
 from cleanroom.syntax.dockerfile import DockerfileError
 
 from .image_build import Build, Builder, Given, NotSimulatedError, is_in
@@ -83,7 +83,7 @@ def _root_stage(builder: Builder, index: int) -> int:
 def _attempts(
     text: str, folder: Path, template: Template, world: World, like: Build | None, kept: Path | None
 ) -> Build:
-    library = load()
+    library = registries.library()
     given = like.given if like is not None else Given()
     only = set(given.wanted) if like is not None else None
     end = time.monotonic() + FILE_SECONDS
@@ -118,7 +118,7 @@ class Simulator:
         self.template = Template(self.folder / "template")
         self.count = 0
         self.is_separate: bool | None = None
-        load().base("debian")
+        registries.library().base("debian")
 
     def __enter__(self) -> Simulator:
         return self

@@ -8,11 +8,13 @@ import pytest
 from msgspec.structs import replace
 
 import cleanroom
+from cleanroom import project
 from cleanroom.formats.findings import text as text_feed
 from cleanroom.formats.findings.fingerprints import advice
 from cleanroom.lint.findings import Report
 from cleanroom.project.discover import discover
-from cleanroom.syntax import dockerfile, readers
+from cleanroom.registries import READERS
+from cleanroom.syntax import dockerfile
 from cleanroom.syntax.dockerfile import Dockerfile
 from cleanroom.syntax.readers import Reader
 
@@ -28,7 +30,7 @@ TEXT = "FROM python:3.12\nRUN <<end\npip install requests\nend\n"
 
 
 def test_files_of_another_kind_are_passed_over_in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "READERS", {**readers.READERS, SCRIPTS.name: SCRIPTS})
+    monkeypatch.setattr(project.discover, "READERS", {**READERS, SCRIPTS.name: SCRIPTS})
     for name, data in {"a.scripts": TEXT.encode(), "b.scripts": b"other\n", "c.scripts": b"\xff"}.items():
         (tmp_path / name).write_bytes(data)
     found, troubles = discover(str(tmp_path), lambda _path, _is_folder: False)

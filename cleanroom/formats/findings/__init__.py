@@ -1,22 +1,24 @@
-"""Feeds: findings in the formats that people, tools and code hosts read. One file a format."""
+"""Findings in the formats that people, tools and code hosts read. One file a format."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from cleanroom.lint.findings import Checked
-from cleanroom.plugins.manager import FAULTS, Plugin, PluginFailed, Registry, blame_error, when_used
+from cleanroom.formats import when_used
 
 
-class Feed(Struct, frozen=True):
-    """A format for findings. ``render`` yields the document in pieces; it may hold the files until the last."""
+class Format(Struct, frozen=True):
+    """A format for findings. ``render`` takes an ``Iterable[Checked]`` and yields the document in pieces.
+
+    With ``wants_rules`` it is also given ``rules``: a ``Mapping[str, Rule]`` of all that there are, by name.
+    """
 
     name: str  # as after --format
     summary: str
-    render: Callable[[Iterable[Checked]], Iterator[str]]
+    render: Callable[..., Iterator[str]]
+    wants_rules: bool = False
 
 
 _SUMMARIES = {
@@ -32,27 +34,7 @@ _SUMMARIES = {
 }
 
 
-def _guarded(plugin: Plugin, feed: Feed) -> Feed:
-    """Return a feed of a plugin that says so where it fails."""
-
-    def render(files: Iterable[Checked]) -> Iterator[str]:
-        try:
-            for piece in feed.render(files):
-                if not isinstance(piece, str):
-                    raise TypeError(f"it yields {type(piece).__name__}, not str")
-                yield piece
-        except FAULTS:
-            blame_error(plugin, f"the format {feed.name} raises")
-            raise PluginFailed(f"the format {feed.name} of {plugin.title} failed") from None
-
-    return replace(feed, render=render)
-
-
-# "text" is what people read, on a terminal in colour; it is no document.
-FEEDS: Registry[Feed] = Registry("cleanroom_reports", Feed, reserved=("text",), guard=_guarded)
-
-
-def built_in() -> Iterator[Feed]:
+def built_in() -> Iterator[Format]:
     """Yield what ships, in the order in which it is listed."""
     for name, summary in _SUMMARIES.items():
-        yield Feed(name, summary, when_used(f"cleanroom.formats.findings.{name}"))
+        yield Format(name, summary, when_used(f"{__name__}.{name}"), wants_rules=name == "sarif")

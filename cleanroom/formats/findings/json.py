@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-import cleanroom
 from cleanroom.lint.findings import Checked, Finding, Fix, Problem, Report
 from cleanroom.syntax.text import Source
+from cleanroom.version import __version__
 
 SCHEMA = "cleanroom/findings/1"
 
@@ -39,7 +39,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
 
 def document(files: Iterable[Rows]) -> Iterator[str]:
     """Yield the document of many files in pieces, findings as soon as they come."""
-    yield f'{{"schema": {json.dumps(SCHEMA)}, "version": {json.dumps(cleanroom.__version__)},\n "findings": ['
+    yield f'{{"schema": {json.dumps(SCHEMA)}, "version": {json.dumps(__version__)},\n "findings": ['
     unresolved: list[str] = []
     errors: list[str] = []
     separator = "\n  "

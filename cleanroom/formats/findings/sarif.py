@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-import cleanroom
 from cleanroom.formats.findings.fingerprints import fingerprinted
-from cleanroom.lint.check import RULES
 from cleanroom.lint.findings import Checked, Finding, Fix
 from cleanroom.lint.rules import Rule
 from cleanroom.syntax.text import Source, Span
+from cleanroom.version import __version__
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {"info": "note", "warning": "warning", "error": "error"}
 
 
-def render(files: Iterable[Checked]) -> Iterator[str]:
-    """Yield one SARIF log."""
-    names = list(RULES)
+def render(files: Iterable[Checked], rules: Mapping[str, Rule]) -> Iterator[str]:
+    """Yield one SARIF log, which describes all ``rules``."""
+    names = list(rules)
     results: list[object] = []
     notes: list[object] = []
     for checked in files:
@@ -42,8 +41,8 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
         ]
     driver = {
         "name": "cleanroom",
-        "semanticVersion": cleanroom.__version__,
-        "rules": [_rule(rule) for rule in RULES.values()],
+        "semanticVersion": __version__,
+        "rules": [_rule(rule) for rule in rules.values()],
     }
     run = {
         "tool": {"driver": driver},

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from cleanroom.plugins.manager import FAULTS, Plugin, PluginFailed, Registry, blame_error, when_used
+from cleanroom.formats import when_used
 from cleanroom.recipes.library import Library
 
 
@@ -31,26 +30,7 @@ _SUMMARIES = {
 }
 
 
-def _guarded(plugin: Plugin, export: Export) -> Export:
-    """Return an export of a plugin that says so where it fails."""
-
-    def render(library: Library) -> Mapping[str, str]:
-        try:
-            files = export.render(library)
-            if not all(isinstance(part, str) for pair in files.items() for part in pair):
-                raise TypeError("it returns no texts by their paths")
-        except FAULTS:
-            blame_error(plugin, f"the export {export.name} raises")
-            raise PluginFailed(f"the export {export.name} of {plugin.title} failed") from None
-        return files
-
-    return replace(export, render=render)
-
-
-EXPORTS: Registry[Export] = Registry("cleanroom_exports", Export, guard=_guarded)
-
-
 def built_in() -> Iterator[Export]:
     """Yield what ships, in the order in which it is listed."""
     for name, summary in _SUMMARIES.items():
-        yield Export(name, summary, when_used(f"cleanroom.formats.recipes.{name}"))
+        yield Export(name, summary, when_used(f"{__name__}.{name}"))

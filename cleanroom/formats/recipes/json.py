@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-import cleanroom
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.plain import plain
 from cleanroom.recipes.query import answers
+from cleanroom.version import __version__
 
 SCHEMA = "cleanroom/recipes/1"
 LICENSE = "CC0-1.0"  # of the recipes that ship
@@ -21,7 +21,7 @@ LICENSE = "CC0-1.0"  # of the recipes that ship
 def render(library: Library) -> Mapping[str, str]:
     """Return the documents by their paths."""
     managers = [manager(recipe) for recipe in library.recipes()]
-    head = {"schema": SCHEMA, "version": cleanroom.__version__, "license": LICENSE}
+    head = {"schema": SCHEMA, "version": __version__, "license": LICENSE}
     files = {"recipes.json": _text({**head, "managers": managers})}
     index = []
     for recipe, data in zip(library.recipes(), managers, strict=True):

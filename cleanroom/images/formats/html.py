@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import cleanroom
 from cleanroom.formats.pages import templates
 from cleanroom.images.audit import Audit, Reading, waste_by_manager
 from cleanroom.images.causes import Tied
 from cleanroom.images.formats.text import change, comparison
 from cleanroom.images.formats.treemap import draw
+from cleanroom.version import __version__
 
 # White text on each has a contrast of at least 4.5: https://www.w3.org/TR/WCAG21/#contrast-minimum
 COLOURS = ("#b3364a", "#a8500f", "#7d5e00", "#8f2f66", "#76481f", "#a83a6e", "#6a45a3", "#8a4a10")
@@ -25,7 +25,7 @@ def render(reading: Reading, tied: Tied | None = None, other: Audit | None = Non
         templates(__file__)
         .get_template("audit.html.jinja")
         .generate(
-            version=cleanroom.__version__,
+            version=__version__,
             audit=audit,
             other=other,
             tied=tied,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 
-import cleanroom
 from cleanroom.images.audit import Audit, Layer, Leftover, waste_by_manager
 from cleanroom.images.causes import Tied
 from cleanroom.lint.findings import Finding
+from cleanroom.version import __version__
 
 SCHEMA = "cleanroom/audit/1"
 
 
 def document(audit: Audit, tied: Tied | None = None, other: Audit | None = None) -> str:
     """Return the document of one image, beside a Dockerfile or another image where these are given."""
-    whole: dict[str, object] = {"schema": SCHEMA, "version": cleanroom.__version__, "image": _image(audit)}
+    whole: dict[str, object] = {"schema": SCHEMA, "version": __version__, "image": _image(audit)}
     if tied is not None:
         whole["dockerfile"] = _dockerfile(audit, tied)
     if other is not None:

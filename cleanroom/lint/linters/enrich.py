@@ -13,6 +13,7 @@ from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import SIZE_RULES, Finding, Problem, Report
 from cleanroom.lint.linters import rule_ids
 from cleanroom.lint.linters.reports import Reported
+from cleanroom.lint.rules import Rule
 from cleanroom.recipes.library import Library
 
 if TYPE_CHECKING:
@@ -55,9 +56,13 @@ def enrich(
     text: str,
     reported: Iterable[Reported],
     library: Library,
+    rules: Mapping[str, Rule],
     read_file: Callable[[str], str | None] | None = None,
 ) -> Enriched:
-    """Judge what a linter says about one Dockerfile. ``read_file`` is as for ``check``. Nothing is raised."""
+    """Judge what a linter says about one Dockerfile. Nothing is raised.
+
+    ``rules`` are all there are; ``read_file`` is as for ``check``.
+    """
     names = [rule_ids.name(item) for item in reported]
     own = rule_ids.caches(library) if any(name is not None for name in names) else {}
     known = peers(library)
@@ -67,7 +72,7 @@ def enrich(
         why = f"cleanroom cannot read the file: {ledger.message} (line {ledger.line})"
         judged = tuple(_judged(item, what, ("unknown", why, ())) for item, what in about)
         return Enriched(path, text, judged, (), Report(errors=(ledger,)))
-    found = tuple(with_fix(ledger, finding) for finding in run_rules(ledger)[0])
+    found = tuple(with_fix(ledger, finding) for finding in run_rules(ledger, rules)[0])
     judged = tuple(_judged(item, what, _verdict(item.line, what, ledger, found)) for item, what in about)
     confirmed = {id(finding) for item in judged for finding in item.findings}
     missed = tuple(item for item in found if id(item) not in confirmed and item.rule in SIZE_RULES)

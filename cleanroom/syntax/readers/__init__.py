@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from cleanroom.plugins.manager import FAULTS, Plugin, Registry, blame_error
 from cleanroom.syntax import dockerfile
-from cleanroom.syntax.dockerfile import Dockerfile, DockerfileError
+from cleanroom.syntax.dockerfile import Dockerfile
 from cleanroom.syntax.globs import matches
 
 
@@ -41,30 +39,9 @@ DOCKERFILE = Reader(
 )
 
 
-def _guarded(plugin: Plugin, reader: Reader) -> Reader:
-    """Return a reader of a plugin that says so where it fails."""
-
-    def parse(text: str) -> Dockerfile:
-        try:
-            found = reader.parse(text)
-            if not isinstance(found, Dockerfile):
-                raise TypeError(f"it returns {type(found).__name__}, not Dockerfile")
-        except DockerfileError:
-            raise
-        except FAULTS:
-            blame_error(plugin, f"the reader {reader.name} raises")
-            raise DockerfileError(f"the reader {reader.name} of {plugin.title} failed", 1, 1) from None
-        return found
-
-    return replace(reader, parse=parse)
-
-
-READERS: Registry[Reader] = Registry("cleanroom_readers", Reader, guard=_guarded)
-
-
-def for_file(name: str) -> Reader | None:
+def for_file(name: str, readers: Iterable[Reader]) -> Reader | None:
     """Return the reader of files of this base name, None where no one reads such files."""
-    for reader in READERS.values():
+    for reader in readers:
         if any(matches(name, glob) for glob in reader.patterns):
             return None if any(matches(name, glob) for glob in reader.ignored) else reader
     return None

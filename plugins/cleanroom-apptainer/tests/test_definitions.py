@@ -11,8 +11,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import cleanroom
+from cleanroom.registries import READERS
 from cleanroom.syntax.dockerfile import DockerfileError
-from cleanroom.syntax.readers import READERS
 from cleanroom.syntax.text import apply
 from cleanroom.testing import cases, check_case
 

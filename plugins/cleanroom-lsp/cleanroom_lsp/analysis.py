@@ -7,16 +7,18 @@ from typing import Any
 
 from msgspec import Struct
 
+from cleanroom.api import fix
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
-from cleanroom.lint.fix import fix
 from cleanroom.project.check import arguments, find
+from cleanroom.project.discover import reader_of
 from cleanroom.project.gitignore import Patterns
 from cleanroom.project.names import UnknownName
 from cleanroom.project.settings import SettingsError
 from cleanroom.recipes.model import RecipeError
-from cleanroom.syntax.readers import READERS, Reader, for_file
+from cleanroom.registries import READERS, RULES
+from cleanroom.syntax.readers import Reader
 
 _LANGUAGES = {"dockerfile": "dockerfile", "containerfile": "dockerfile", "docker": "dockerfile"}
 
@@ -59,14 +61,14 @@ def analyse(path: str, language: str, text: str, version: int | None) -> Analysi
     ledger = read(text, Options(**given))
     if isinstance(ledger, Problem):
         return Analysis(text, version, given, problems=(ledger,))
-    found, _ = run_rules(ledger, given["select"], given["ignore"], given["prefer"])
+    found, _ = run_rules(ledger, RULES, given["select"], given["ignore"], given["prefer"])
     mended = tuple(with_fix(ledger, finding, given["prefer"]) for finding in found)
     return Analysis(text, version, given, ledger, mended)
 
 
 def _reader(path: str, language: str, text: str) -> Reader | None:
     """Return who reads a document: by its name, else by its language."""
-    reader = for_file(Path(path).name)
+    reader = reader_of(Path(path).name)
     if reader is not None and reader.recognises is not None and not reader.recognises(text):
         reader = None
     return reader or READERS.get(_LANGUAGES.get(language, language))

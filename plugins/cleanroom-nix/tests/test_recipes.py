@@ -13,6 +13,7 @@ import pytest
 import cleanroom
 from cleanroom.images.audit import audit
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from cleanroom.testing import cases, check_case, check_recipe
 
 
@@ -64,7 +65,7 @@ def test_an_audit_takes_nothing_in_the_store_for_waste(tmp_path):
         )
     )
     with open_image(str(image)) as opened:
-        found = audit(opened).audit
+        found = audit(opened, library=library()).audit
     assert [(item.manager, item.cache, item.bytes) for item in found.leftovers] == [("nix", "cache", 70_000)]
 
 

@@ -14,7 +14,9 @@ from cleanroom.engine.events import Clean, Remove
 from cleanroom.engine.ledger import Ledger, Outcome, empties
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
-from cleanroom.recipes.library import Library, load_with
+from cleanroom.recipes.library import Library
+from cleanroom.registries import RULES
+from cleanroom.registries import library as load
 
 FILES = pa.schema(
     [
@@ -99,7 +101,7 @@ def examine(batch: pa.Table | pa.RecordBatch, column: str = "content", recipes: 
 
     ``recipes`` are folders of recipes to know besides; with bad ones, RecipeError is raised.
     """
-    library = load_with(recipes)
+    library = load(*recipes)
     files: list[dict[str, object]] = []
     installs: list[dict[str, object]] = []
     findings: list[dict[str, object]] = []
@@ -148,7 +150,7 @@ def _examine(
     installs += [
         {"content": content, **_install(ledger, outcome)} for outcome in ledger.outcomes if not outcome.fill.cache.minor
     ]
-    found, _ = run_rules(ledger)
+    found, _ = run_rules(ledger, RULES)
     findings += [{"content": content, **_finding(with_fix(ledger, finding))} for finding in found]
     return row | {
         "problem": None,

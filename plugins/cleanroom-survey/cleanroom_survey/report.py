@@ -15,7 +15,8 @@ from msgspec import Struct
 from cleanroom.project.discover import describe
 from cleanroom.project.write import write_into
 from cleanroom.recipes import measurements
-from cleanroom.recipes.library import Library, load
+from cleanroom.recipes.library import Library
+from cleanroom.registries import library as load
 from cleanroom_survey.store import TABLES
 
 _LEFT = "outcome IN ('left', 'late', 'early')"

@@ -199,9 +199,9 @@ def place_key(place: Place, content: str) -> bytes:
 
 def fingerprint(library: Library) -> str:
     """Return by which recipes a survey was made; it changes with any of them and with the version of cleanroom."""
-    import cleanroom
+    from cleanroom.version import __version__
 
-    whole = repr((cleanroom.__version__, library.recipes()))
+    whole = repr((__version__, library.recipes()))
     return hashlib.sha256(whole.encode()).hexdigest()[:16]
 
 

@@ -25,7 +25,7 @@ from cleanroom_survey.store import TABLES, Store, StoreError
 
 from cleanroom.cli import main
 from cleanroom.recipes import measurements
-from cleanroom.recipes.library import load
+from cleanroom.registries import library
 
 LEFT = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
 CLEAN = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*\n"
@@ -44,7 +44,7 @@ def rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
 
 def run(out: Path, sources: list[Source], crew: Crew | None = None) -> tuple[int, int, tuple[tuple[str, str], ...]]:
     crew = crew or local(1)
-    store = Store(out, load())
+    store = Store(out, library())
     try:
         totals = survey(sources, store, crew)
     finally:
@@ -135,7 +135,7 @@ def test_a_worker_of_a_cluster_that_is_killed_loses_and_doubles_nothing(tmp_path
                 killed.append(worker.pid)
                 os.kill(worker.pid, 9)
 
-        store = Store(tmp_path / "cluster", load())
+        store = Store(tmp_path / "cluster", library())
         totals = survey([many(1500)], store, crew, kill)
         store.close()
         crew.dismiss()
@@ -189,7 +189,7 @@ def test_an_interrupted_run_keeps_what_is_done(tmp_path: Path) -> None:
         if totals.new >= 200:
             raise KeyboardInterrupt
 
-    store = Store(tmp_path / "out", load())
+    store = Store(tmp_path / "out", library())
     with pytest.raises(KeyboardInterrupt):
         survey([many(500)], store, local(1), interrupt)
     store.close()
@@ -210,23 +210,23 @@ def test_parts_that_were_never_counted_are_dropped(tmp_path: Path) -> None:
 
 
 def test_a_folder_takes_one_run_at_a_time(tmp_path: Path) -> None:
-    store = Store(tmp_path / "out", load())
+    store = Store(tmp_path / "out", library())
     with pytest.raises(StoreError, match="in use"):
-        Store(tmp_path / "out", load())
+        Store(tmp_path / "out", library())
     store.close()
 
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text("dear")
     with pytest.raises(StoreError, match="neither empty"):
-        Store(tmp_path, load())
+        Store(tmp_path, library())
     assert [file.name for file in tmp_path.iterdir()] == ["letter.txt"]
 
 
 def test_rows_of_other_recipes_are_not_mixed(tmp_path: Path) -> None:
     from cleanroom.recipes.library import Library
 
-    Store(tmp_path / "out", load()).close()
+    Store(tmp_path / "out", library()).close()
     with pytest.raises(StoreError, match="other recipes"):
         Store(tmp_path / "out", Library(tmp_path))
 
@@ -406,7 +406,7 @@ def test_the_report_answers_every_question(tmp_path: Path) -> None:
 
 def test_the_proofs_give_sizes_with_their_spread(tmp_path: Path) -> None:
     run(tmp_path / "out", [memory(b"FROM node:20\nRUN npm ci\n", b"FROM node:20\nRUN npm install a\n")])
-    recipe = load().find("npm")
+    recipe = library().find("npm")
     sizes = [proof.without.caches["cache"].bytes for proof in measurements.current(recipe).proofs]
     assert sizes
     answers = {answer.question.title: answer for answer in report.ask(tmp_path / "out")}
@@ -418,7 +418,7 @@ def test_the_proofs_give_sizes_with_their_spread(tmp_path: Path) -> None:
 
 
 def test_an_empty_survey_has_no_report(tmp_path: Path) -> None:
-    Store(tmp_path / "out", load()).close()
+    Store(tmp_path / "out", library()).close()
     with pytest.raises(report.ReportError, match="is empty"):
         report.ask(tmp_path / "out")
 

@@ -5,13 +5,13 @@ https://www.jetbrains.com/help/teamcity/service-messages.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from cleanroom import hookimpl
-from cleanroom.formats.findings import Feed
+from cleanroom.formats.findings import Format
 from cleanroom.formats.findings.fingerprints import advice
-from cleanroom.lint.check import RULES
 from cleanroom.lint.findings import Checked
+from cleanroom.lint.rules import Rule
 
 _SEVERITIES = {"info": "INFO", "warning": "WARNING", "error": "ERROR"}
 _ESCAPES = {"'": "|'", "|": "||", "\n": "|n", "\r": "|r", "[": "|[", "]": "|]"}
@@ -19,12 +19,12 @@ _UNREADABLE = "cannot-be-read"
 
 
 @hookimpl
-def cleanroom_reports() -> Iterator[Feed]:
+def cleanroom_reports() -> Iterator[Format]:
     """Yield the format ``teamcity``."""
-    yield Feed("teamcity", "service messages, which TeamCity shows as inspections", render)
+    yield Format("teamcity", "service messages, which TeamCity shows as inspections", render, wants_rules=True)
 
 
-def render(files: Iterable[Checked]) -> Iterator[str]:
+def render(files: Iterable[Checked], rules: Mapping[str, Rule]) -> Iterator[str]:
     """Yield a message for each finding and each error; each kind of them is announced before its first."""
     announced: set[str] = set()
     for checked in files:
@@ -33,7 +33,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
         for kind, line, text, severity in found:
             if kind not in announced:
                 announced.add(kind)
-                summary = RULES[kind].summary if kind in RULES else "the file cannot be read"
+                summary = rules[kind].summary if kind in rules else "the file cannot be read"
                 yield _message("inspectionType", id=kind, name=kind, category="cleanroom", description=summary)
             yield _message(
                 "inspection", typeId=kind, file=checked.path, line=str(line), message=text, SEVERITY=severity

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from teamcity.messages import escape_value
 
 import cleanroom
-from cleanroom.formats.findings import FEEDS
 from cleanroom.lint.findings import Checked, Problem, Report
+from cleanroom.registries import FORMATS
 from cleanroom.testing import cases, check_case
 
 MESSAGE = re.compile(r"##teamcity\[(\w+)((?: \w+='(?:[^'|\n\r\[\]]|\|(?:0x[0-9A-F]{4}|['|nr\[\]]))*')*)\]\n")
@@ -106,7 +106,7 @@ def run(*arguments, **options):
 
 
 def test_it_stands_beside_the_formats_that_ship(tmp_path):
-    assert "teamcity" in FEEDS
+    assert "teamcity" in FORMATS
     assert "teamcity" in run("check", "--help").stdout
     (tmp_path / "Dockerfile").write_text("FROM debian:12\nRUN apt-get update\n")
     done = run("check", ".", "--format", "teamcity", "--output", "teamcity:out.txt", cwd=tmp_path)

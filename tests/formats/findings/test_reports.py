@@ -11,11 +11,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from cleanroom.api import check
 from cleanroom.cli import main
-from cleanroom.formats.findings import FEEDS
 from cleanroom.formats.findings.fingerprints import fingerprinted
-from cleanroom.lint.check import RULES, check
 from cleanroom.lint.findings import Checked
+from cleanroom.registries import FORMATS, RULES
 from tests.support import program
 
 DOCKERFILE = (
@@ -37,7 +37,7 @@ def checked(text: str, path: str = "Dockerfile") -> Checked:
 
 
 def rendered(name: str, *files: Checked) -> str:
-    return "".join(FEEDS[name].render(files))
+    return "".join(FORMATS[name].render(files))
 
 
 def places(*files: Checked) -> list[Place]:
@@ -132,7 +132,7 @@ READERS: dict[str, Callable[[str], list[Place]]] = {
 
 
 def test_every_format_is_read_back() -> None:
-    assert {*READERS, "markdown"} == set(FEEDS)
+    assert {*READERS, "markdown"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -214,7 +214,7 @@ def test_what_a_comment_hides_is_suppressed_in_sarif_and_nowhere_else() -> None:
     (open_one,) = json.loads(rendered("sarif", shown))["runs"][0]["results"]
     assert result["partialFingerprints"] == open_one["partialFingerprints"]
     assert "suppressions" not in open_one
-    for name in FEEDS:
+    for name in FORMATS:
         assert name == "sarif" or "package lists" not in rendered(name, hidden)
     ignored = Checked("Dockerfile", hidden.text, check(hidden.text, ignore=["left-behind"]))
     assert not json.loads(rendered("sarif", ignored))["runs"][0]["results"]
@@ -268,7 +268,7 @@ def test_markdown_fits_in_a_comment() -> None:
     assert re.search(r"… and \d+ more", page)
 
 
-@pytest.mark.parametrize("name", FEEDS)
+@pytest.mark.parametrize("name", FORMATS)
 def test_control_characters_do_no_harm(name: str) -> None:
     text = "FROM debian:12\nRUN apt-get update \x1b[31m\x00\x0b\n"
     page = rendered(name, checked(text, "a\x1b\nb/Dockerfile"))
@@ -324,14 +324,14 @@ def test_the_validator_finds_the_rdjson_valid(tmp_path: Path) -> None:
 def test_several_outputs_at_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "Dockerfile"
     file.write_text(DOCKERFILE)
-    outputs = {name: tmp_path / f"report.{name}" for name in ("text", *FEEDS)}
+    outputs = {name: tmp_path / f"report.{name}" for name in ("text", *FORMATS)}
     arguments = [part for name, target in outputs.items() for part in ("--output", f"{name}:{target}")]
     assert main(["check", str(file), *arguments]) == 1
     printed = capfd.readouterr().out
     report = check(DOCKERFILE)
     one = Checked(str(file), DOCKERFILE, report)
     assert outputs["text"].read_text() == printed
-    for name in FEEDS:
+    for name in FORMATS:
         assert outputs[name].read_text() == rendered(name, one), name
         assert main(["check", str(file), "--format", name]) == 1
         assert capfd.readouterr().out == rendered(name, one), name

@@ -8,20 +8,20 @@ from html.parser import HTMLParser
 
 import pytest
 
+from cleanroom import registries
 from cleanroom.cli import main
 from cleanroom.formats.findings.markdown import cell, code
 from cleanroom.formats.recipes import EXPORTS
-from cleanroom.recipes.library import load
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.query import KINDS, answers
 
-RECIPES = load().recipes()
+RECIPES = registries.library().recipes()
 HEADINGS = {"clean": "Clean up", "prevent": "eep it from being written", "mount": "ount a cache"}
 
 
 @pytest.fixture(scope="module")
 def exported() -> Mapping[str, Mapping[str, str]]:
-    return {name: EXPORTS[name].render(load()) for name in ("json", "markdown", "html", "table")}
+    return {name: EXPORTS[name].render(registries.library()) for name in ("json", "markdown", "html", "table")}
 
 
 def first_by_kind(page: str) -> Iterator[tuple[str, str]]:
@@ -59,7 +59,7 @@ class Copied(HTMLParser):
 def test_all_say_the_same(
     recipe: Recipe, exported: Mapping[str, Mapping[str, str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    said = {kind: answer.text for kind, answer in answers(recipe, load()).items()}
+    said = {kind: answer.text for kind, answer in answers(recipe, registries.library()).items()}
     for kind, text in said.items():
         assert main(["query", recipe.id, "--prefer", kind]) == 0
         assert capsys.readouterr().out == f"{text}\n"
@@ -86,7 +86,7 @@ def test_all_say_the_same(
 
     assert main(["show", recipe.id]) == 0
     shown = dict(first_by_kind(capsys.readouterr().out))
-    for kind, answer in answers(recipe, load()).items():
+    for kind, answer in answers(recipe, registries.library()).items():
         first = answer.remedy
         plain = first.run or first.option or f"ENV {first.variable}={first.value}"
         assert (first.targets[0] if kind == "mount" else plain) in shown[kind]
@@ -94,7 +94,7 @@ def test_all_say_the_same(
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.id)
 def test_so_does_the_site(recipe: Recipe, exported: Mapping[str, Mapping[str, str]]) -> None:
-    said = {kind: answer.text for kind, answer in answers(recipe, load()).items()}
+    said = {kind: answer.text for kind, answer in answers(recipe, registries.library()).items()}
     texts = Copied(exported["html"][f"managers/{recipe.id}.html"]).texts
     places = [texts.index(text) for text in said.values()]
     assert places == sorted(places)

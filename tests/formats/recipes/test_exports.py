@@ -13,12 +13,11 @@ import pytest
 
 import cleanroom
 from cleanroom.cli import main
-from cleanroom.formats.recipes import EXPORTS
 from cleanroom.formats.recipes.matching import Match, matches
-from cleanroom.recipes.library import load
 from cleanroom.recipes.load import RECIPES
 from cleanroom.recipes.model import Typical
 from cleanroom.recipes.plain import plain
+from cleanroom.registries import EXPORTS, library
 from tests.oracles import linters as export_tools
 from tests.support import CASE_FILES, ROOT, parse_yaml, program
 
@@ -37,13 +36,13 @@ def validator(path: Path) -> jsonschema.Draft202012Validator:
 
 
 def test_the_data_is_what_the_recipes_say() -> None:
-    files = {path: json.loads(text) for path, text in EXPORTS["json"].render(load()).items()}
+    files = {path: json.loads(text) for path, text in EXPORTS["json"].render(library()).items()}
     schema = validator(SCHEMAS / "recipes-1.schema.json")
     recipe_schema = validator(RECIPES / "recipe.schema.json")
     for data in files.values():
         schema.validate(data)
     managers = {manager["id"]: manager for manager in files["recipes.json"]["managers"]}
-    recipes = {recipe.id: recipe for recipe in load().recipes()}
+    recipes = {recipe.id: recipe for recipe in library().recipes()}
     assert managers.keys() == recipes.keys()
     for name, data in managers.items():
         recipe_schema.validate(data)
@@ -84,7 +83,7 @@ def test_programs_in_other_languages_can_ask(name: str, tmp_path: Path) -> None:
     assert done.stdout == "rm -rf ~/.cache/pip\n"
 
 
-MATCHES = {match.id: match for match in matches(load().recipes())}
+MATCHES = {match.id: match for match in matches(library().recipes())}
 
 
 def finds(match: Match, run: str) -> bool:
@@ -174,8 +173,8 @@ class Links(HTMLParser):
 
 
 def test_pages_link_to_each_other_and_ask_for_nothing_outside() -> None:
-    pages = EXPORTS["html"].render(load())
-    assert len(pages) == len(load().recipes()) + 1
+    pages = EXPORTS["html"].render(library())
+    assert len(pages) == len(library().recipes()) + 1
     for path, text in pages.items():
         parser = Links()
         parser.feed(text)
@@ -186,14 +185,14 @@ def test_pages_link_to_each_other_and_ask_for_nothing_outside() -> None:
                 assert str(target.resolve()).lstrip("/") in pages, link
     names = re.findall(r'<tr data-words="[^"]*"><td><a [^>]*>([^<]*)</a>', pages["index.html"])
     assert names == sorted(names, key=lambda name: name.lower().lstrip("."))
-    assert len(names) == len(load().recipes())
+    assert len(names) == len(library().recipes())
     assert "rm -rf /var/lib/apt/lists/*" in pages["index.html"]
     assert "&lt;--cache-dir&gt;" in pages["managers/pip.html"]
 
 
 def test_markdown_pages_hold_every_hazard_with_its_source() -> None:
-    pages = EXPORTS["markdown"].render(load())
-    for recipe in load().recipes():
+    pages = EXPORTS["markdown"].render(library())
+    for recipe in library().recipes():
         page = pages[f"managers/{recipe.id}.md"]
         for hazard in recipe.hazards:
             assert hazard.source in page
@@ -211,7 +210,7 @@ def test_the_command(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
             for file in (tmp_path / name).rglob("*")
             if file.is_file()
         }
-        assert written == dict(EXPORTS[name].render(load()))
+        assert written == dict(EXPORTS[name].render(library()))
     assert main(["export", "semgrep"]) == 0
     assert capfd.readouterr().out == (tmp_path / "semgrep" / "cleanroom.yaml").read_text("utf-8")
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cleanroom.api import fix
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import Options, read
 from cleanroom.lint.findings import Fixed
-from cleanroom.lint.fix import fix
 from cleanroom.lint.fixes.place import DeclinedError, Site
-from cleanroom.recipes.library import load
+from cleanroom.registries import library
 from tests.support import CASE_FILES, parse_yaml
 from tests.support.execution import SHELLS, Sandbox, differences, is_possible, is_runnable
 
@@ -68,7 +68,7 @@ def changed(before: Ledger, after: Ledger) -> Iterator[tuple[Site, str, str]]:
 
 def compare(sandbox: Sandbox, text: str, result: Fixed) -> tuple[int, list[str]]:
     """Return how many RUNs were compared, and in what they differ."""
-    options = Options(load())
+    options = Options(library())
     before, after = read(text, options), read(result.text, options)
     words, commands = added(text, result)
     assert isinstance(before, Ledger)

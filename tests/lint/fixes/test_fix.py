@@ -12,8 +12,7 @@ from typing import Any
 
 import pytest
 
-from cleanroom.lint.check import check
-from cleanroom.lint.fix import fix
+from cleanroom.api import check, fix
 from cleanroom.syntax.text import apply
 from tests.support import CASE_FILES, parse_yaml
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cleanroom.lint.fix import fix
+from cleanroom.api import fix
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import parse_recipe
 

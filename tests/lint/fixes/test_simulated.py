@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from cleanroom.lint.fix import fix
+from cleanroom.api import fix
 from tests.support import CASE_FILES
 from tests.support.image_build import Build
 from tests.support.judge import Break, breaks, stays

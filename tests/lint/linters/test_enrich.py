@@ -14,7 +14,7 @@ import referencing
 from cleanroom.cli import main
 from cleanroom.lint.linters.enrich import VERDICTS, canonical, enrich
 from cleanroom.lint.linters.reports import ReportError, parse
-from cleanroom.recipes.library import load
+from cleanroom.registries import RULES, library
 from tests.oracles import linters as export_tools
 from tests.support import case_file, program
 
@@ -33,7 +33,7 @@ CASES = case_file("lint/linters/enrich.yaml")
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: str(case["name"]))
 def test_case(case: dict[str, Any]) -> None:
-    one = enrich("Dockerfile", case["dockerfile"], parse(json.dumps(case["report"])), load())
+    one = enrich("Dockerfile", case["dockerfile"], parse(json.dumps(case["report"])), library(), RULES)
     assert [item.verdict for item in one.judged] == [verdict for verdict, _ in case["judged"]]
     for item, (_, reason) in zip(one.judged, case["judged"], strict=True):
         assert reason in item.reason
