@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="Certificates that the clients in the builds trust. [default: what SSL_CERT_FILE names]",
 )
+@click.option("--quick", is_flag=True, help="Only the remedies and hazards, not the lines that show what is read how.")
 @click.option("--only", default="", metavar="ID", help="Only the proof with this id, or on this base.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print it.")
 @recipes_option
@@ -68,6 +69,7 @@ def command(
     time_limit: int,
     folder: str,
     certificates: str | None,
+    quick: bool,
     only: str,
     form: str,
 ) -> int:
@@ -99,7 +101,7 @@ def command(
         raise click.UsageError(f"--certificates: {trusted}: there is no such file")
     try:
         with _terminated(), engines.opened(engines.choose(engine or ""), folder, time_limit) as opened:
-            workshop = Workshop(opened, library, given, trusted, _progress)
+            workshop = Workshop(opened, library, given, trusted, _progress, quick)
             return _prove(chosen, workshop, form, record=record)
     except engines.EngineError as error:
         raise click.ClickException(str(error)) from None
@@ -141,7 +143,7 @@ def _prove(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop,
 
 def _holds(found: Proved) -> bool:
     verdicts = [item.verdict for item in found.remedies] + [item.verdict for item in found.hazards]
-    return all(verdict == "proved" for verdict in verdicts)
+    return all(verdict == "proved" for verdict in [*verdicts, *(item.verdict for item in found.cases)])
 
 
 def _record(recipe: Recipe, found: list[Proved]) -> None:

@@ -14,6 +14,7 @@ from cleanroom.project.discover import describe
 from cleanroom.project.exits import FINDINGS, TROUBLE
 
 if TYPE_CHECKING:
+    from cleanroom.recipes.library import Library
     from cleanroom.recipes.model import Recipe
 
 _BASES = "bases.yaml"
@@ -29,11 +30,16 @@ command.add_command(new)
 
 
 @command.command()
-@click.option("--strict-proofs", is_flag=True, help="Exit 1 also where a recipe has changed since it was measured.")
+@click.option(
+    "--strict-proofs",
+    is_flag=True,
+    help="Exit 1 also where what was measured does not hold, or a remedy is not measured.",
+)
 @paths_argument
 @verbose_option
 def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     """Check recipe files, and those in folders, each by itself and all against one another."""
+    from cleanroom.recipes.library import Library
     from cleanroom.recipes.load import parse_recipe
     from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
 
@@ -55,10 +61,11 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
             recipes.append(parse_recipe(data, file))
     for problem in validate_set(recipes):
         report(problem)
+    library = Library(recipes=recipes)
     for recipe in recipes:
-        for found in _record_problems(recipe):
+        for found in (*_record_problems(recipe), *_unread(recipe, library)):
             report(found)
-        for changed in _changes(recipe):
+        for changed in (*_changes(recipe), *_contradictions(recipe, library)):
             click.echo(changed, err=True)
             faulty = faulty or strict_proofs
     if troubled:
@@ -95,6 +102,25 @@ def _changes(recipe: Recipe) -> Iterator[str]:
             f"{recipe.origin}: has changed since it was measured, and counts as not proved: {'; '.join(changed)}; "
             f"measure it again: cleanroom prove {recipe.id} --record"
         )
+
+
+def _unread(recipe: Recipe, library: Library) -> Iterator[str]:
+    """Yield the clean-ups that the engine reads otherwise than the recipe means them."""
+    from cleanroom.proofs.consistency import unread
+
+    yield from (f"{recipe.origin}: {problem}" for problem in unread(recipe, library))
+
+
+def _contradictions(recipe: Recipe, library: Library) -> Iterator[str]:
+    """Yield what does not go together in a recipe and its record."""
+    from cleanroom.proofs.consistency import problems
+    from cleanroom.recipes import measurements
+
+    try:
+        record = measurements.record_of(recipe)
+    except ValueError:  # no record, which is named elsewhere
+        return
+    yield from (f"{measurements.path_of(recipe)}: {problem}" for problem in problems(recipe, record, library))
 
 
 @command.command()

@@ -27,6 +27,7 @@ _TRUST = (
     *("DENO_CERT", "GIT_SSL_CAINFO"),
 )
 WITHOUT, LATE = "without", "late"
+SAID, EXIT = "/tmp/cleanroom-said", "/tmp/cleanroom-exit"  # what the command of a trial prints, and how it ends
 
 
 class PlanError(ValueError):
@@ -42,8 +43,8 @@ class Build(Struct, frozen=True, kw_only=True):
     text: str = ""  # of the remedy, as a person writes it
     trial: Trial | None = None
     hazard: Hazard | None = None
+    case: str = ""  # a line in place of the install
     targets: tuple[str, ...] = ()  # of its cache mounts
-    removed: tuple[str, ...] = ()  # what it takes away on purpose, before the install
     problem: str = ""  # why it cannot be built
 
 
@@ -142,27 +143,28 @@ def builds(recipe: Recipe, proof: Proof, library: Library, base: Base, image: st
             yield Build(image=name, dockerfile="", remedy=remedy, text=text, problem=error.reason)
             continue
         targets = tuple(at_home(target, home) for target in remedy.targets)
-        removed = tuple(word for word in remedy.before.split() if word.startswith("/"))
-        yield Build(image=name, dockerfile=start + body, remedy=remedy, text=text, targets=targets, removed=removed)
+        yield Build(image=name, dockerfile=start + body, remedy=remedy, text=text, targets=targets)
     hazards = {hazard.id: hazard for hazard in recipe.hazards}
     for number, trial in enumerate(proof.trials, 1):
         hazard = hazards[trial.hazard]
-        line = trial.install or proof.install
-        if trial.run:
-            line = f"{line} && {_fails(trial.run)}" if hazard.effect == "fails" else f"{line} && ( {trial.run} || : )"
-        elif hazard.effect == "fails":
-            line = _fails(line)
+        install = _line(trial.install or proof.install)
+        line = f"{install} && {_observed(trial.run)}" if trial.run else _observed(install)
         yield Build(image=f"hazard-{number}", dockerfile=f"{start}{_run(line)}\n", trial=trial, hazard=hazard)
 
 
-def _fails(command: str) -> str:
-    """Return a command that passes when ``command`` fails, and says so when that passes."""
-    return f"! {{ ( {command} ) && printf 'cleanroom-%s\\n' passes; }}"
+def case(number: int, line: str, image: str) -> Build:
+    """Return a build of ``line`` in place of the install. Raises PlanError."""
+    return Build(image=f"case-{number}", dockerfile=f"FROM {image}\n{_run(line)}\n", case=line)
 
 
-def passes(output: str) -> bool:
-    """Tell whether a command that should have failed has passed."""
-    return bool(re.search(r"(?m)(^|\s)cleanroom-passes$", output))
+def _observed(command: str) -> str:
+    """Return a command that passes however ``command`` ends, and keeps how it did and what it printed."""
+    return f"{{ ( {command} ) >{SAID} 2>&1; printf %s $? >{EXIT}; }}"
+
+
+def instructions(build: Build) -> str:
+    """Return the instructions of a build, without the image that it begins from."""
+    return build.dockerfile.partition("\n")[2]
 
 
 def remedies(recipe: Recipe, proof: Proof, base: Base) -> list[Remedy]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cleanroom.formats.findings.text import size
 from cleanroom.recipes.measurements import Held, Proved
@@ -29,6 +29,8 @@ def lines(manager: str, found: Proved) -> Iterator[str]:
     for hazard in found.hazards:
         reason = f": {hazard.reason}" if hazard.reason else ""
         yield f"  {hazard.verdict:8} hazard {hazard.hazard}{reason}"
+    for case in found.cases:
+        yield f"  {case.verdict:8} {case.run}: {case.reason or _caches(case.held)}"
 
 
 def _held(held: Held) -> str:
@@ -39,3 +41,7 @@ def _held(held: Held) -> str:
 def _layer(unpacked: int, compressed: int) -> str:
     pulled = f", {size(compressed)} compressed" if compressed != unpacked else ""
     return f"layer {size(unpacked)}{pulled}"
+
+
+def _caches(held: Mapping[str, int]) -> str:
+    return ", ".join(f"{size(count)} in {cache}" for cache, count in held.items()) or "nothing in the caches"

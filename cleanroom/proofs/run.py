@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,17 +19,21 @@ from msgspec.structs import replace
 from cleanroom.images import base as base_image
 from cleanroom.images import places
 from cleanroom.images.audit import Reading, audit
-from cleanroom.images.image import ImageError, LayerSource, gzipped
+from cleanroom.images.image import Image, ImageError, LayerSource, gzipped
 from cleanroom.images.sources import open_image
 from cleanroom.images.tree import show
-from cleanroom.proofs import plan, verdict
+from cleanroom.proofs import cases, plan, snapshot, verdict
+from cleanroom.proofs.difference import Allowed, Plain, differences
 from cleanroom.proofs.engines import BuildError, Engine
+from cleanroom.proofs.prediction import Prediction, predict, removed_by
 from cleanroom.proofs.servers import serving
 from cleanroom.recipes import measurements
+from cleanroom.recipes.facts import at_home
 from cleanroom.recipes.library import Library
-from cleanroom.recipes.measurements import HazardProof, Held, Measured, Proved, RemedyProof
-from cleanroom.recipes.model import Proof, Recipe
+from cleanroom.recipes.measurements import CaseProof, HazardProof, Held, Measured, Proved, RemedyProof
+from cleanroom.recipes.model import Base, Proof, Recipe, Remedy
 
+_MOST_SAID = 64 * 1024  # bytes of what a trial prints
 _LARGEST_TEXT = 1 << 20  # bytes, of a registry's file that may name its address
 _ENGINE_SAYS = re.compile(r'(?i)error: |time="|STEP \d|COMMIT|-->|\[\d/\d\]|(sub)?process exited|exit status')
 
@@ -49,6 +53,7 @@ class Workshop(Struct):
     bases: Mapping[str, str] = field(default_factory=dict)
     certificates: str = ""
     progress: Callable[[str], None] = lambda _: None
+    quick: bool = False  # no cases, only remedies and hazards
     _loaded: dict[str, str] = field(default_factory=dict)
     _version: str = ""
 
@@ -115,8 +120,7 @@ def prove(recipe: Recipe, proof: Proof, workshop: Workshop) -> Proved:
             builds = list(plan.builds(recipe, proof, library, place, engine.name(prepared), f"-{token_hex(4)}"))
         except plan.PlanError as error:
             raise ProofError(str(error)) from None
-        bench = _Bench(recipe, proof, workshop, engine.diff_ids(prepared), prepared)
-        return bench.run(builds, base, version)
+        return _Bench(recipe, proof, workshop, place, prepared).run(builds, base, version)
 
 
 def unpack(archive: tarfile.TarFile, folder: Path) -> None:
@@ -176,42 +180,42 @@ class _Result(Struct):
 
     measured: Measured
     platform: str
-    files: frozenset[str]
-    caches: tuple[str, ...]  # the paths of the recipe's caches that hold files
+    caches: tuple[str, ...]  # the paths of the recipe's caches
+    kept: tuple[str, ...]  # what must stay, even below them
+    folders: tuple[str, ...]  # of which only the contents may go
 
 
 class _Bench:
     """Builds, measures and judges what a proof asks for, from an image that is prepared."""
 
-    def __init__(self, recipe: Recipe, proof: Proof, workshop: Workshop, below: tuple[str, ...], prepared: str) -> None:
+    def __init__(self, recipe: Recipe, proof: Proof, workshop: Workshop, place: Base, prepared: str) -> None:
         self._recipe = recipe
         self._proof = proof
         self._workshop = workshop
         self._engine = workshop.engine
-        self._below = below
+        self._place = place  # the base, with the version of the manager
+        self._below = workshop.engine.diff_ids(prepared)
         self._prefix = prepared
-        self._varies: frozenset[str] | None = None
+        self._base: snapshot.Snapshot | None = None  # what is prepared
+        self._payload: tuple[str, ...] = ()  # where what was installed lies, as the engine says
         self._sizes: dict[str, int] = {}  # of layers, compressed, by digest
 
     def run(self, builds: list[plan.Build], base: str, version: str) -> Proved:
         """Return what was proved. Raises ProofError."""
-        first = builds[0]
-        without = self._first(first)
-        late = None
-        remedies: list[RemedyProof] = []
-        hazards: list[HazardProof] = []
-        for build in builds[1:]:
-            if build.hazard is not None:
-                hazards.append(self._hazard(build, without))
-            elif build.image == plan.LATE:
-                late = self._late(build)
-            else:
-                remedies.append(self._remedy(build, without, first))
+        first, *others = builds
+        without, plain = self._first(first)
+        late = next((self._late(build) for build in others if build.image == plan.LATE), None)
+        remedies = [
+            self._remedy(build, without, plain) for build in others if build.remedy and build.image != plan.LATE
+        ]
+        hazards = [self._hazard(build, without) for build in others if build.hazard is not None]
+        seen = [] if self._workshop.quick else self._cases(without)
         self._engine.forget(self._name(first))
         engine, recipe, proof = self._engine, self._recipe, self._proof
         digest = engine.diff_ids(base.removeprefix("localhost/").rpartition(":")[2])
         return Proved(
             proof=measurements.proof_id(proof),
+            judge=measurements.JUDGE,
             fingerprint=measurements.of_proof(recipe, proof),
             date=datetime.now(timezone.utc).date().isoformat(),
             base=proof.base,
@@ -223,22 +227,39 @@ class _Bench:
             late=late,
             remedies=tuple(remedies),
             hazards=tuple(hazards),
+            cases=(self._install_case(first, without), *seen),
         )
+
+    # -- what is built -------------------------------------------------------------------------------------------------
 
     def _name(self, build: plan.Build) -> str:
         return f"{self._prefix}-{build.image}"
 
-    def _first(self, build: plan.Build) -> _Result:
-        """Build without a remedy: what fails here makes the whole proof worthless. Raises ProofError."""
+    def _first(self, build: plan.Build) -> tuple[_Result, Plain]:
+        """Build without a remedy, twice: what fails here makes the whole proof worthless. Raises ProofError."""
         self._workshop.progress("without a remedy")
         try:
             self._engine.build(self._name(build), build.dockerfile)
         except BuildError as error:
             raise ProofError(f"the install fails by itself: {_reason(error)}") from error
-        result = self._measure(build)
+        with self._saved(self._name(build)) as image:
+            result = self._measure(image)
+            result.measured = replace(result.measured, compressed=self._compressed(image))
+            shown = self._shown(image)
+        self._payload = self._predicted(build).payload
         if problem := self._check(build):
             raise ProofError(f"without a remedy, too, {problem}")
-        return result
+        self._workshop.progress("without a remedy, once more")
+        name = f"{self._name(build)}-again"
+        try:
+            self._engine.build(name, build.dockerfile, anew=True)
+        except BuildError as error:
+            raise ProofError(f"the install fails when it is run again: {_reason(error)}") from error
+        with self._saved(name) as image:
+            again = self._shown(image)
+        self._engine.forget(name)
+        assert self._base is not None
+        return result, Plain(base=self._base, first=shown, again=again)
 
     def _late(self, build: plan.Build) -> Measured | None:
         self._workshop.progress(f"{build.text}, in a later layer")
@@ -246,11 +267,12 @@ class _Bench:
             self._engine.build(self._name(build), build.dockerfile)
         except BuildError:
             return None
-        result = self._measure(build)
+        with self._saved(self._name(build)) as image:
+            measured = replace(self._measure(image).measured, compressed=self._compressed(image))
         self._engine.forget(self._name(build))
-        return result.measured
+        return measured
 
-    def _remedy(self, build: plan.Build, without: _Result, first: plan.Build) -> RemedyProof:
+    def _remedy(self, build: plan.Build, without: _Result, plain: Plain) -> RemedyProof:
         remedy = build.remedy
         assert remedy is not None
         said = RemedyProof(
@@ -267,56 +289,98 @@ class _Bench:
             self._engine.build(self._name(build), build.dockerfile)
         except BuildError as error:
             return replace(said, reason=f"the build fails: {_reason(error)}")
-        result = self._measure(build)
-        caches = {*without.caches, *result.caches}
-        gone = verdict.gone(without.files, result.files, (*caches, *build.removed), build.targets)
-        if gone:
-            varies = self._differing(first, without)
-            gone = [path for path in gone if path not in varies]
-        judged, reason = verdict.of_remedy(remedy, without.measured.caches, result.measured.caches, gone)
-        if judged != verdict.FAILED and (problem := self._check(build)):
+        with self._saved(self._name(build)) as image:
+            result = self._measure(image)
+            compressed = self._compressed(image)
+            shown = self._shown(image)
+        left = {cache: verdict.held_in(result.measured.caches, cache) for cache in remedy.caches}
+        saved = without.measured.layer - result.measured.layer
+        other = differences(plain, shown, self._allowed(build, remedy, without, result))
+        judged, reason = verdict.of_remedy(remedy, without.measured.caches, left, saved, other)
+        if judged == verdict.PROVED and (problem := self._check(build)):
             judged, reason = verdict.FAILED, problem
+        if judged == verdict.PROVED:
+            judged, reason = self._foreseen(build, without, left)
         self._engine.forget(self._name(build))
-        return replace(
-            said,
-            verdict=judged,
-            reason=reason,
-            layer=result.measured.layer,
-            compressed=result.measured.compressed,
-            left={cache: verdict.held_in(result.measured.caches, cache) for cache in remedy.caches},
+        layer = result.measured.layer
+        return replace(said, verdict=judged, reason=reason, layer=layer, compressed=compressed, left=left)
+
+    def _allowed(self, build: plan.Build, remedy: Remedy, *results: _Result) -> Allowed:
+        return Allowed(
+            caches=tuple(path for result in results for path in result.caches),
+            kept=(*self._payload, *(path for result in results for path in result.kept)),
+            folders=tuple(path for result in results for path in result.folders),
+            targets=build.targets,
+            removed=removed_by(remedy.before, self._workshop.library),
+            declared=tuple(item.path for item in self._proof.may_differ),
         )
+
+    def _foreseen(self, build: plan.Build, without: _Result, left: Mapping[str, int]) -> tuple[str, str]:
+        """Judge what the engine says of a build whose caches are empty now."""
+        states = self._predicted(build).states
+        states = {cache: state for cache, state in states.items() if cache in left}
+        before = {cache: verdict.held_in(without.measured.caches, cache) for cache in left}
+        return verdict.of_case(states, before, left)
 
     def _hazard(self, build: plan.Build, without: _Result) -> HazardProof:
         trial, hazard = build.trial, build.hazard
         assert trial is not None
         assert hazard is not None
-        mark = measurements.of_trial(self._recipe, self._proof, trial, hazard)
+        found = HazardProof(
+            hazard=hazard.id,
+            verdict=verdict.VOID,
+            fingerprint=measurements.of_trial(self._recipe, self._proof, trial, hazard),
+        )
         self._workshop.progress(f"hazard {hazard.id}")
         try:
             self._engine.build(self._name(build), build.dockerfile)
         except BuildError as error:
-            why = "the command exits 0" if plan.passes(error.output) else f"the build fails: {_reason(error)}"
-            return HazardProof(hazard=hazard.id, verdict=verdict.FAILED, reason=why, fingerprint=mark)
-        left: Mapping[str, Held] = {}
-        if hazard.effect != "fails":
-            left = self._measure(build, compress=False).measured.caches
+            return replace(found, reason=f"the build fails: {_reason(error)}")
+        with self._saved(self._name(build)) as image:
+            left = self._measure(image).measured.caches
+            texts = snapshot.texts(self._own(image), (plan.SAID, plan.EXIT), _MOST_SAID)
         self._engine.forget(self._name(build))
-        judged, reason = verdict.of_hazard(hazard, trial.caches, without.measured.caches, left)
-        return HazardProof(hazard=hazard.id, verdict=judged, reason=reason, fingerprint=mark)
+        code = texts.get(plan.EXIT, "")
+        if not code.isdigit():
+            return replace(found, reason="how the command ended is not known")
+        judged, reason = verdict.of_hazard(
+            hazard, trial, without.measured.caches, left, int(code), texts.get(plan.SAID, "")
+        )
+        return replace(found, verdict=judged, reason=reason, exit=int(code))
 
-    def _differing(self, first: plan.Build, without: _Result) -> frozenset[str]:
-        """Return the files that differ between two builds without a remedy: they say nothing about one."""
-        if self._varies is None:
-            self._workshop.progress("without a remedy, once more")
-            image = f"{self._name(first)}-again"
+    def _cases(self, without: _Result) -> list[CaseProof]:
+        """Build other lines than the install, and hold what they leave beside what the engine says."""
+        found = []
+        base = self._engine.name(self._prefix)
+        for number, line in enumerate(cases.lines(self._recipe, self._proof, self._workshop.library, self._place), 1):
+            build = plan.case(number, line, base)
+            self._workshop.progress(line)
             try:
-                self._engine.build(image, first.dockerfile, anew=True)
-                other = self._read(image).files
-                self._engine.forget(image)
-            except BuildError:
-                other = without.files
-            self._varies = without.files - other
-        return self._varies
+                self._engine.build(self._name(build), build.dockerfile)
+            except BuildError as error:
+                found.append(CaseProof(run=line, verdict=verdict.VOID, reason=f"the build fails: {_reason(error)}"))
+                continue
+            with self._saved(self._name(build)) as image:
+                caches = self._measure(image).measured.caches
+            self._engine.forget(self._name(build))
+            found.append(self._case(build, line, caches, without.measured.caches))
+        return found
+
+    def _install_case(self, first: plan.Build, without: _Result) -> CaseProof:
+        return self._case(first, self._proof.install, without.measured.caches, without.measured.caches)
+
+    def _case(self, build: plan.Build, line: str, caches: Mapping[str, Held], without: Mapping[str, Held]) -> CaseProof:
+        held = {cache: size for cache in caches if (size := verdict.held_in(caches, cache))}
+        before = {cache: verdict.held_in(without, cache) for cache in without}
+        judged, reason = verdict.of_case(self._predicted(build).states, before, held, self._minor())
+        return CaseProof(run=line, verdict=judged, reason=reason, held=held)
+
+    def _minor(self) -> tuple[str, ...]:
+        return tuple(cache.id for cache in self._recipe.caches if cache.minor)
+
+    def _predicted(self, build: plan.Build) -> Prediction:
+        library = self._workshop.library
+        return predict(self._recipe, self._proof, library, self._place, plan.instructions(build))
 
     def _check(self, build: plan.Build) -> str:
         """Return what does not work any more; ``""`` when all does."""
@@ -331,42 +395,55 @@ class _Bench:
         self._engine.forget(image)
         return ""
 
-    def _measure(self, build: plan.Build, *, compress: bool = True) -> _Result:
-        return self._read(self._name(build), compress=compress)
+    # -- what is measured ----------------------------------------------------------------------------------------------
 
-    def _read(self, image: str, *, compress: bool = False) -> _Result:
-        """Read an image and weigh the recipe's caches in what it adds. Raises ProofError."""
+    @contextmanager
+    def _saved(self, name: str) -> Iterator[Image]:
+        """Yield an image as it is read. Raises ProofError."""
         target = self._engine.folder / f"saved-{token_hex(3)}"
         try:
-            with open_image(self._engine.save(image, target)) as found:
-                base = base_image.below(found, self._proof.base, self._below)
-                reading = audit(found, library=self._workshop.library, base=base)
-                own = list(zip(found.configuration.diff_ids, found.layers, strict=True))[len(self._below) :]
-                compressed = sum(self._compressed(*item) for item in own) if compress else 0
+            with open_image(self._engine.save(name, target)) as image:
+                yield image
         except (ImageError, BuildError) as error:
             raise ProofError(f"the image cannot be measured: {error}") from None
         finally:
             _discard(target)
-        return self._weigh(reading, compressed)
 
-    def _compressed(self, digest: str, layer: LayerSource) -> int:
-        """Return what a layer weighs as it is pulled: with gzip at its usual level."""
-        if digest not in self._sizes:
-            self._sizes[digest] = gzipped(layer)[1]
-        return self._sizes[digest]
+    def _own(self, image: Image) -> tuple[LayerSource, ...]:
+        """Return the layers that an image adds to what is prepared."""
+        return image.layers[len(self._below) :]
 
-    def _weigh(self, reading: Reading, compressed: int) -> _Result:
+    def _shown(self, image: Image) -> snapshot.Snapshot:
+        """Return all that an image shows."""
+        if self._base is None:
+            self._base = snapshot.read(image.layers[: len(self._below)])
+        return snapshot.read(self._own(image), self._base)
+
+    def _compressed(self, image: Image) -> int:
+        """Return what the layers weigh as they are pulled: with gzip at its usual level."""
+        digests = image.configuration.diff_ids[len(self._below) :]
+        for digest, layer in zip(digests, self._own(image), strict=True):
+            if digest not in self._sizes:
+                self._sizes[digest] = gzipped(layer)[1]
+        return sum(self._sizes[digest] for digest in digests)
+
+    def _measure(self, image: Image) -> _Result:
+        """Weigh the recipe's caches in what an image adds."""
+        library = self._workshop.library
+        below = base_image.below(image, self._proof.base, self._below)
+        return self._weigh(audit(image, library=library, base=below))
+
+    def _weigh(self, reading: Reading) -> _Result:
         found = reading.audit
         caches: dict[str, Held] = {}
         environment = reading.configuration.environment
-        base = self._workshop.library.base(self._proof.base)
-        known = [
-            place
-            for place in places.places(self._workshop.library, base, environment)
-            if place.recipe.id == self._recipe.id and place.cache is not None
-        ]
+        library = self._workshop.library
+        base = library.base(self._proof.base)
+        own = [item for item in places.places(library, base, environment) if item.recipe.id == self._recipe.id]
         homes = places.homes(reading.contents, environment, base)
-        paths = {f"/{show(pattern)}" for pattern in places.spelled(known, homes)}
+        paths = _spelled((item for item in own if item.cache is not None and not item.only_alone), homes)
+        kept = _spelled((item for item in own if item.cache is None), homes)
+        folders = {at_home(keep.path, f"/{show(home)}") for keep in self._recipe.keep if keep.folder for home in homes}
         for item in found.leftovers:
             if item.manager != self._recipe.id:
                 continue
@@ -376,13 +453,15 @@ class _Bench:
                 caches[item.cache] = Held(
                     bytes=held.bytes + item.bytes, linked=held.linked + item.linked, files=held.files + item.files
                 )
-        own = [layer for layer in found.layers if not layer.is_base]
         measured = Measured(
-            layer=sum(layer.unpacked for layer in own),
-            compressed=compressed,
+            layer=sum(layer.unpacked for layer in found.layers if not layer.is_base),
             caches=MappingProxyType(dict(sorted(caches.items()))),
         )
-        return _Result(measured, found.platform, verdict.files(reading.contents.tree), tuple(sorted(paths)))
+        return _Result(measured, found.platform, tuple(sorted(paths)), tuple(sorted(kept)), tuple(sorted(folders)))
+
+
+def _spelled(found: Iterable[places.Place], homes: Iterable[bytes]) -> set[str]:
+    return {f"/{show(pattern)}" for pattern in places.spelled(found, homes)}
 
 
 def _discard(target: Path) -> None:

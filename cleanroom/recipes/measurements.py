@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from cleanroom.recipes.model import Hazard, Proof, Recipe, Remedy, Trial, Typical
 
 SCHEMA = "cleanroom/proof/1"
+JUDGE = 2  # the present rules of what is proved; 1 compared names of files only, and asked for no exit codes
 NONE: Mapping[str, int] = MappingProxyType({})
 
 
@@ -49,18 +50,29 @@ class RemedyProof(Struct, frozen=True, kw_only=True):
 
 
 class HazardProof(Struct, frozen=True, kw_only=True):
-    """Whether a hazard happens as written. ``verdict``: ``proved`` or ``failed``."""
+    """Whether a hazard happens as written. ``verdict``: ``proved``, ``failed``, or ``void`` where nothing was seen."""
 
     hazard: str
     verdict: str
     reason: str = ""
+    exit: int = 0  # the exit code of its command
     fingerprint: str
+
+
+class CaseProof(Struct, frozen=True, kw_only=True):
+    """What a line leaves in the caches. ``verdict``: ``proved`` where it is as the engine says, else ``failed``."""
+
+    run: str
+    verdict: str
+    reason: str = ""
+    held: Mapping[str, int] = field(default_factory=lambda: NONE)  # bytes by cache
 
 
 class Proved(Struct, frozen=True, kw_only=True):
     """One proof, run on one base."""
 
     proof: str  # its id
+    judge: int = 1  # the rules by which it was judged
     fingerprint: str
     date: str
     base: str
@@ -72,6 +84,8 @@ class Proved(Struct, frozen=True, kw_only=True):
     late: Measured | None = None  # cleaned up in a later layer
     remedies: tuple[RemedyProof, ...] = ()
     hazards: tuple[HazardProof, ...] = ()
+    cases: tuple[CaseProof, ...] = ()
+    seal: str = ""  # of all the rest, against slips of the pen; the first judge had none
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -101,18 +115,32 @@ def proof_id(proof: Proof) -> str:
 def of_proof(recipe: Recipe, proof: Proof) -> str:
     """Return the fingerprint of a proof, and of the caches that it measures."""
     where = tuple((cache.id, cache.paths) for cache in recipe.caches)
-    return fingerprint(where, replace(proof, id="", of="", sample=False, remedies=(), trials=()))
+    said = replace(proof, id="", of="", sample=False, pending="", remedies=(), cases=(), trials=())
+    return fingerprint(where, said)
 
 
-def of_remedy(recipe: Recipe, proof: Proof, remedy: Remedy) -> str:
-    """Return the fingerprint of a remedy under a proof."""
-    said = replace(remedy, note="", leaves="yes" if remedy.leaves else "", versions="", bases=(), root_only=False)
+def of_remedy(recipe: Recipe, proof: Proof, remedy: Remedy, judge: int = JUDGE) -> str:
+    """Return the fingerprint of a remedy under a proof; the first judge did not ask where the remedy holds."""
+    said = replace(remedy, note="", unproved="", leaves="yes" if remedy.leaves else "")
+    if judge == 1:
+        said = replace(said, versions="", bases=(), root_only=False)
     return fingerprint(of_proof(recipe, proof), said)
 
 
 def of_trial(recipe: Recipe, proof: Proof, trial: Trial, hazard: Hazard) -> str:
     """Return the fingerprint of a hazard under a proof."""
-    return fingerprint(of_proof(recipe, proof), trial, hazard.effect)
+    return fingerprint(of_proof(recipe, proof), replace(trial, exit=0, prompt=""), hazard.effect)
+
+
+def seal(item: Proved) -> str:
+    """Return the fingerprint of all that a proof has measured."""
+    return fingerprint(replace(item, seal=""))
+
+
+def sealed(record: Record) -> Record:
+    """Return the record with a seal on each proof that has none; those of the first judge never have one."""
+    proofs = [item if item.seal or item.judge == 1 else replace(item, seal=seal(item)) for item in record.proofs]
+    return replace(record, proofs=tuple(proofs))
 
 
 # -- the record and the recipe -----------------------------------------------------------------------------------------
@@ -143,7 +171,7 @@ def current(recipe: Recipe, record: Record | None = None) -> Record:
         proof = proofs.get(item.proof)
         if proof is None or item.fingerprint != of_proof(recipe, proof):
             continue
-        remedies = {of_remedy(recipe, proof, remedy) for remedy in recipe.remedies}
+        remedies = {of_remedy(recipe, proof, remedy, item.judge) for remedy in recipe.remedies}
         trials = {
             of_trial(recipe, proof, trial, hazards[trial.hazard]) for trial in proof.trials if trial.hazard in hazards
         }
@@ -168,7 +196,7 @@ def verdicts(recipe: Recipe, record: Record) -> Iterator[tuple[Remedy, RemedyPro
             (measured, item)
             for item in record.proofs
             for measured in item.remedies
-            if measured.fingerprint == of_remedy(recipe, proofs[item.proof], remedy)
+            if measured.fingerprint == of_remedy(recipe, proofs[item.proof], remedy, item.judge)
         ]
         found.sort(key=lambda pair: ("failed", "proved", "void").index(pair[0].verdict))
         yield (remedy, *found[0]) if found else (remedy, None, None)
@@ -246,6 +274,7 @@ def parse(text: str) -> Record:
                         "late": _measured(item["late"]) if "late" in item else None,
                         "remedies": tuple(RemedyProof(**found) for found in item.get("remedies", ())),
                         "hazards": tuple(HazardProof(**found) for found in item.get("hazards", ())),
+                        "cases": tuple(CaseProof(**found) for found in item.get("cases", ())),
                     }
                 )
                 for item in data["proofs"]
@@ -269,7 +298,7 @@ def document(record: Record) -> str:
 
     from cleanroom.recipes.plain import plain
 
-    proofs = sorted(record.proofs, key=lambda item: item.proof)
+    proofs = sorted(sealed(record).proofs, key=lambda item: item.proof)
     data = plain(replace(record, proofs=tuple(proofs)))
     assert isinstance(data, dict)
     return json.dumps({"schema": SCHEMA, **data}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -191,6 +191,7 @@ class Remedy(Struct, frozen=True, kw_only=True):
     versions: str = ""
     bases: tuple[str, ...] = ()
     root_only: bool = False  # only the root user can do it
+    unproved: str = ""  # why it is not measured, where a proof could be
 
 
 class Hazard(Struct, frozen=True, kw_only=True):
@@ -245,14 +246,23 @@ class Lean(Struct, frozen=True, kw_only=True):
 class Trial(Struct, frozen=True, kw_only=True):
     """How to see a hazard happen: in the RUN of the proof, after its install.
 
-    What must come of it is the hazard's effect: ``run`` exits non-zero (``fails``), or the caches stay (``asks``,
-    ``nothing``), or they hold bytes again (``refills``).
+    What must come of it is the hazard's effect: ``run`` exits with ``exit`` (``fails``), or it exits 0 and the caches
+    stay (``nothing``) or hold bytes again (``refills``), or they stay and ``prompt`` is printed (``asks``).
     """
 
     hazard: str  # its id
     install: str = ""  # in place of the proof's
     run: str = ""  # after it; empty: the install itself is what goes wrong
+    exit: int = 0  # the exit code of a hazard that fails
+    prompt: str = ""  # what a hazard that asks prints
     caches: tuple[str, ...] = ()  # what it is about; empty: all that the install fills
+
+
+class MayDiffer(Struct, frozen=True, kw_only=True):
+    """A path, perhaps with globs, that a remedy may change without harm, with all below it."""
+
+    path: str
+    why: str
 
 
 class Proof(Struct, frozen=True, kw_only=True):
@@ -261,6 +271,7 @@ class Proof(Struct, frozen=True, kw_only=True):
     id: str = ""  # a name for it where a recipe has several; empty: that of the base
     base: str  # the image to begin from
     of: str = ""  # what is installed, for a person; empty: ``install``
+    pending: str = ""  # what it waits for, where nobody has run it yet
     sample: bool = False  # what is installed was made for the proof: its size tells nothing of other packages
     registry: tuple[str, ...] = ()  # what to run on the base to put a registry's files into /srv, to be served
     setup: tuple[str, ...] = ()  # what to run before the install, in layers that are not measured
@@ -271,6 +282,8 @@ class Proof(Struct, frozen=True, kw_only=True):
     works: str  # exits 0 as long as what was installed works; calls something of it
     again: str = ""  # a second install, which must work after the clean-up too
     remedies: tuple[str, ...] = ()  # only these (as they are written), for those that have to do with this install
+    may_differ: tuple[MayDiffer, ...] = ()
+    cases: tuple[str, ...] = ()  # other lines in place of the install, to see that they leave what cleanroom says
     trials: tuple[Trial, ...] = ()
 
 

@@ -303,6 +303,7 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     yield from _unknown(caches, "cache", _select(recipe, "proof", "*", "trials", "*", "caches", "*"))
     hazards = [value for _, value in _select(recipe, "hazards", "*", "id") if isinstance(value, str)]
     yield from _unknown(hazards, "hazard", _select(recipe, "proof", "*", "trials", "*", "hazard"))
+    yield from _trial_problems(recipe)
     proofs = [(place, proof) for place, proof in _select(recipe, "proof", "*") if isinstance(proof, dict)]
     yield from _unique([(place, proof.get("id", proof.get("base"))) for place, proof in proofs], "proof")
 
@@ -359,6 +360,23 @@ def _unknown(known: Sequence[str], what: str, named: Iterable[tuple[Place, Any]]
     for place, name in named:
         if isinstance(name, str) and name not in known:
             yield place, f"the recipe has no {what} {name!r}{did_you_mean(name, known)}"
+
+
+def _trial_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
+    """Yield the trials that do not say what must come of them."""
+    effects = {id_: effect for _, hazard in _select(recipe, "hazards", "*") for id_, effect in [_effect(hazard)]}
+    for place, trial in _select(recipe, "proof", "*", "trials", "*"):
+        if isinstance(trial, dict):
+            effect = effects.get(trial.get("hazard"))
+            for name, needed in (("exit", "fails"), ("prompt", "asks")):
+                if effect == needed and name not in trial:
+                    yield place, f"the trial of a hazard that {needed} needs {name!r}"
+                elif effect != needed and name in trial:
+                    yield (*place, name), f"{name!r} goes with a hazard that {needed}"
+
+
+def _effect(hazard: Any) -> tuple[Any, Any]:
+    return (hazard.get("id"), hazard.get("effect")) if isinstance(hazard, dict) else (None, None)
 
 
 def _prevention_problems(prevention: Mapping[str, Any]) -> Iterator[str]:

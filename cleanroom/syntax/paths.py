@@ -43,6 +43,8 @@ def readable(path: str) -> str:
 
 def absolute(pattern: str, folder: str) -> str:
     """Return ``pattern`` from the root (or from ``~`` when the home is not known), ``.`` and ``..`` resolved."""
+    if pattern.startswith(UNKNOWN):  # may be a path from the root
+        folder = ""
     if not pattern.startswith(("/", "~")):
         pattern = f"{folder}/{pattern}"
     if pattern.startswith("//"):

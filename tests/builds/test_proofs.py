@@ -23,14 +23,14 @@ from tests.support import ROOT
 
 pytestmark = pytest.mark.builds
 
-APPLETS = "sh cat chmod cp cut echo env false grep head ls mkdir printf rm sleep test touch true wc wget"
+APPLETS = "sh cat chmod chown cp cut echo env false grep head ls mkdir mv printf rm sleep test touch true wc wget"
 # A manager that is a script: it fetches from a registry, keeps what it fetched, and cleans up in a way of its own.
 BREWER = r"""#!/bin/sh
 set -e
 cache=${BREWER_CACHE:-$HOME/.cache/brewer}
 case $1 in
 --version) echo "brewer 2.1" ;;
-add)
+add | keep)
     [ "$2" != --no-cache ] || { cache=/nowhere; shift; }
     mkdir -p /opt/brewer
     touch /tmp/log-$(cat /proc/sys/kernel/random/uuid)
@@ -60,6 +60,11 @@ RECIPE: dict[str, Any] = {
             "filled_by": [{"verbs": ["add"]}],
         }
     ],
+    "cleanups": [{"use": {"verbs": ["purge"]}, "empties": ["cache"]}],
+    "preventions": [
+        {"caches": ["cache"], "option": "--no-cache"},
+        {"caches": ["cache"], "variable": "BREWER_CACHE", "values": ["/nowhere"]},
+    ],
     "remedies": [
         {"kind": "prevent", "caches": ["cache"], "option": "--no-cache", "verbs": ["add"]},
         {"kind": "prevent", "caches": ["cache"], "variable": "BREWER_CACHE", "value": "/nowhere"},
@@ -80,7 +85,7 @@ RECIPE: dict[str, Any] = {
             "works": "grep -q 7 /opt/brewer/hello",
             "again": "brewer add more && test -s /opt/brewer/more",
             "trials": [
-                {"hazard": "wipe-fails", "run": "brewer wipe"},
+                {"hazard": "wipe-fails", "run": "brewer wipe", "exit": 3},
                 {"hazard": "clean-does-nothing", "run": "brewer clean"},
             ],
         }
@@ -153,6 +158,7 @@ def verdicts(done: subprocess.CompletedProcess[str]) -> dict[str, tuple[str, str
     (document,) = json.loads(done.stdout)
     (proof,) = document["proofs"]
     found = {item["remedy"]: (item["verdict"], item.get("reason", "")) for item in proof["remedies"]}
+    found |= {item["run"]: (item["verdict"], item.get("reason", "")) for item in proof.get("cases", ())}
     return found | {item["hazard"]: (item["verdict"], item.get("reason", "")) for item in proof.get("hazards", ())}
 
 
@@ -162,7 +168,7 @@ def test_all_is_proved(tiny: Path, recipes: Path, place: Path, builder: str) -> 
     done = run(tiny, recipes, place, "--engine", builder, "--given-bases", "--record", "--format", "json")
     assert done.returncode == 0, done.stderr + done.stdout
     assert set(verdicts(done).values()) == {("proved", "")}
-    assert len(verdicts(done)) == 7
+    assert len(verdicts(done)) == 11
     recorded = json.loads((recipes / "proofs/brewer.json").read_text())
     assert [recorded] == json.loads(done.stdout)
     (proof,) = recorded["proofs"]
@@ -287,22 +293,81 @@ def test_what_stays_mounted_is_not_removed(place: Path, tmp_path: Path, monkeypa
 
 
 def test_what_is_not_proved_says_why(tiny: Path, recipes: Path, place: Path) -> None:
-    runs = ["true", "brewer purge-all", "brewer purge-more", "brewer wipe", "brewer purge && true > /bin/brewer"]
-    remedies = [{"kind": "clean", "caches": ["cache"], "run": line} for line in runs]
+    purge = "brewer purge"
+    reasons = {
+        "true": "5,000 of 5,000 bytes stay in cache",
+        "brewer purge-all": "/opt/brewer/hello is gone",
+        "brewer purge-more": "/etc/brewer is gone",
+        "brewer wipe": "the build fails",
+        f"{purge} && true > /bin/brewer": "/bin/brewer has other content, 0 bytes",
+        "mv ~/.cache/brewer /keep": "/keep is new",
+        f"{purge} && head -c 5000000 /dev/zero > /var.bin": "/var.bin is new",
+        f"{purge} && head -c 50 /dev/zero > /var.bin": "/var.bin is new",
+        f"{purge} && true > /opt/brewer/hello": "/opt/brewer/hello has other content, 0 bytes",
+        f"{purge} && chmod 600 /etc/passwd": "/etc/passwd has the rights 600, not 644",
+        f"{purge} && chmod -R 0 /opt/brewer": "/opt/brewer has the rights 0, not 755; /opt/brewer/",
+        f"{purge} && rm -rf /srv": "/srv is gone",
+        f"{purge} && rm /bin/ls && cp /bin/busybox /bin/ls": "/bin/ls is a file, not a link",
+        f"{purge} && chown 7:8 /etc/group": "/etc/group belongs to 7:8, not 0:0",
+        "rm -rf ~/.cache/brewer && mkdir -p ~/.cache/brewery/x": "/root/.cache/brewery is new",
+    }
+    remedies = [{"kind": "clean", "caches": ["cache"], "run": line} for line in reasons]
     trials = [
-        {"hazard": "wipe-fails", "run": "brewer clean"},
+        {"hazard": "wipe-fails", "run": "brewer clean", "exit": 3},
         {"hazard": "clean-does-nothing", "run": "brewer purge"},
     ]
-    done = run(tiny, recipes, place, "--format", "json", remedies=remedies, trials=trials)
+    done = run(tiny, recipes, place, "--quick", "--format", "json", remedies=remedies, trials=trials)
     assert done.returncode == 1, done.stderr
     found = verdicts(done)
-    assert found["true"] == ("failed", "5,000 of 5,000 bytes stay in cache")
-    assert found["brewer purge-all"] == ("failed", "takes what is no cache: /opt/brewer/hello")
-    assert found["brewer purge-more"] == ("failed", "takes what is no cache: /etc/brewer/settings")
-    assert found["brewer wipe"][1].startswith("the build fails")
-    assert found["brewer purge && true > /bin/brewer"][1].startswith("a second install fails")
+    for line, reason in reasons.items():
+        assert found[line][0] == "failed", line
+        assert found[line][1].removeprefix("changes what is no cache: ").startswith(reason), line
     assert found["wipe-fails"] == ("failed", "the command exits 0")
     assert found["clean-does-nothing"] == ("failed", "cache holds 0 bytes after it, 5,000 without it")
+
+
+def test_hazards_that_do_not_happen(tiny: Path, recipes: Path, place: Path) -> None:
+    hazards = [
+        *RECIPE["hazards"],
+        {"id": "asks", "what": "brewer asks", "effect": "asks"},
+        {"id": "fills", "what": "brewer fills the cache again", "effect": "refills"},
+        {"id": "nothing-2", "what": "brewer frees nothing", "effect": "nothing"},
+        {"id": "wipe-2", "what": "brewer wipe exits 4", "effect": "fails"},
+        {"id": "wipe-3", "what": "brewer wipe exits 4", "effect": "fails"},
+    ]
+    trials = [
+        {"hazard": "wipe-fails", "run": "brewery wipe", "exit": 3},
+        {"hazard": "clean-does-nothing", "run": "brewery clean"},
+        {"hazard": "asks", "run": "printf 'Really?'", "prompt": "[y/N]"},
+        {"hazard": "fills", "run": "brewer purge"},
+        {"hazard": "nothing-2", "run": "brewer wipe"},
+        {"hazard": "wipe-2", "run": "brewer wipe", "exit": 4},
+        {"hazard": "wipe-3", "run": "/etc/passwd", "exit": 4},
+    ]
+    changes = {"hazards": hazards, "trials": trials, "remedies": RECIPE["remedies"][3:4]}
+    found = verdicts(run(tiny, recipes, place, "--quick", "--format", "json", **changes))
+    assert found["wipe-fails"][0] == found["clean-does-nothing"][0] == found["wipe-3"][0] == "void"
+    assert found["asks"] == ("failed", "the command does not ask '[y/N]'")
+    assert found["fills"] == ("failed", "cache is not filled again")
+    assert found["nothing-2"][1].startswith("the command exits 3")
+    assert found["wipe-2"][1].startswith("the command exits 3, not 4")
+
+
+def test_what_the_engine_says_is_compared(tiny: Path, recipes: Path, place: Path) -> None:
+    """Of a recipe that tells wrongly what fills the cache, what empties it and what keeps it out."""
+    cases = ["brewer keep hello", "brewer --version", "brewer add hello && rm -rf ~/.cache/brewer"]
+    cleanups = [{"use": {"verbs": ["purge", "clean"]}, "empties": ["cache"]}]
+    preventions = [*RECIPE["preventions"], {"caches": ["cache"], "variable": "BREWER_OFF", "values": ["1"]}]
+    caches = [{**RECIPE["caches"][0], "filled_by": [{"verbs": ["add", "--version"]}]}]
+    changes = {"cases": cases, "cleanups": cleanups, "preventions": preventions, "caches": caches}
+    found = verdicts(run(tiny, recipes, place, "--format", "json", **changes, trials=SHORT["trials"]))
+    assert found["brewer keep hello"] == ("failed", "cleanroom says that cache is empty, and it holds 5,000 bytes")
+    assert found["brewer --version"][0] == "proved"  # no verb, to the engine
+    assert found["brewer add hello && rm -rf ~/.cache/brewer"] == ("proved", "")
+    assert found["brewer add hello && brewer purge"] == ("proved", "")
+    assert found["brewer add hello && brewer clean"][0] == "failed"
+    assert found["export BREWER_CACHE=/nowhere && brewer add hello"] == ("proved", "")
+    assert found["export BREWER_OFF=1 && brewer add hello"][0] == "failed"
 
 
 @pytest.mark.parametrize(
@@ -436,7 +501,20 @@ def wait_for(condition: Any) -> None:
 @pytest.mark.parametrize(("manager", "only"), [("apt", "official"), ("npm", ""), ("pip", "")])
 def test_managers(manager: str, only: str, debian: Path, place: Path) -> None:
     base = f"debian:12-slim={debian}"
-    line = [sys.executable, "-m", "cleanroom", "prove", manager, "--only", only, "--base", base, "--folder", str(place)]
+    line = [
+        sys.executable,
+        "-m",
+        "cleanroom",
+        "prove",
+        manager,
+        "--quick",
+        "--only",
+        only,
+        "--base",
+        base,
+        "--folder",
+        str(place),
+    ]
     done = subprocess.run([*line, "--format", "json"], capture_output=True, text=True, check=False, timeout=1200)
     (document,) = json.loads(done.stdout)
     assert document["proofs"], done.stderr

@@ -19,11 +19,12 @@ from cleanroom.proofs import plan, verdict
 from cleanroom.proofs.run import unpack
 from cleanroom.proofs.servers import serving
 from cleanroom.recipes import measurements
+from cleanroom.recipes.facts import remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import parse_recipe
-from cleanroom.recipes.measurements import HazardProof, Held, Measured, Proved, Record, RemedyProof
-from cleanroom.recipes.model import Recipe, RecipeError, Remedy
-from cleanroom.recipes.validate import validate_record
+from cleanroom.recipes.measurements import CaseProof, HazardProof, Held, Measured, Proved, Record, RemedyProof
+from cleanroom.recipes.model import Recipe, RecipeError, Remedy, Trial
+from cleanroom.recipes.validate import validate_recipe, validate_record
 
 RECIPE = """\
 id: brewer
@@ -40,6 +41,8 @@ caches:
     filled_by:
       - verbs: [add]
     typical: {bytes: 5, of: brewer add hello}
+cleanups:
+  - {use: {verbs: [purge]}, empties: [cache]}
 remedies:
   - {kind: prevent, caches: [cache], option: --no-cache, verbs: [add]}
   - {kind: prevent, caches: [cache], variable: BREWER_CACHE, value: "0"}
@@ -59,8 +62,8 @@ proof:
     works: hello
     again: brewer add more
     trials:
-      - {hazard: asks, run: brewer clean}
-      - {hazard: breaks, run: brewer wipe}
+      - {hazard: asks, run: brewer clean, prompt: "[y/N]"}
+      - {hazard: breaks, run: brewer wipe, exit: 1}
 sources: [https://brewer.example]
 """
 
@@ -81,6 +84,7 @@ def planned(recipe: Recipe, version: str = "brewer 2.1") -> dict[str, str]:
 def test_what_is_built(recipe: Recipe) -> None:
     install = "brewer update && brewer add hello && brewer add world"
     mount = "--mount=type=cache,target=/root/.cache/brewer"
+    kept = ">/tmp/cleanroom-said 2>&1; printf %s $? >/tmp/cleanroom-exit;"
     assert planned(recipe) == {
         "without": f"FROM localhost/x\nRUN {install}\n",
         "--no-cache": (
@@ -90,8 +94,8 @@ def test_what_is_built(recipe: Recipe) -> None:
         "rm -rf ~/.cache/brewer": f"FROM localhost/x\nRUN {install} && rm -rf ~/.cache/brewer\n",
         "brewer purge": f"FROM localhost/x\nRUN {install} && brewer purge\n",
         mount: f"FROM localhost/x\nRUN {mount},id=cleanroom-1-5-0 brewer setup && {install}\n",
-        "hazard-1": f"FROM localhost/x\nRUN {install} && ( brewer clean || : )\n",
-        "hazard-2": f"FROM localhost/x\nRUN {install} && ! {{ ( brewer wipe ) && printf 'cleanroom-%s\\n' passes; }}\n",
+        "hazard-1": f"FROM localhost/x\nRUN {install} && {{ ( brewer clean ) {kept} }}\n",
+        "hazard-2": f"FROM localhost/x\nRUN {install} && {{ ( brewer wipe ) {kept} }}\n",
     }
 
 
@@ -123,44 +127,90 @@ def remedy(**fields: object) -> Remedy:
 
 
 @pytest.mark.parametrize(
-    ("leaves", "before", "after", "gone", "expected"),
+    ("leaves", "before", "after", "saved", "changes", "expected"),
     [
-        ("", 100, 0, [], "proved"),
-        ("", 0, 0, [], "void"),
-        ("", 100, 1, [], "failed"),
-        ("a little", 100, 10, [], "proved"),
-        ("a little", 100, 11, [], "failed"),
-        ("", 100, 0, ["/usr/bin/x"], "failed"),
+        ("", 100, 0, 100, [], "proved"),
+        ("", 0, 0, 0, [], "void"),
+        ("", 100, 1, 100, [], "failed"),
+        ("a little", 100, 10, 90, [], "proved"),
+        ("a little", 100, 11, 100, [], "failed"),
+        ("", 100, 0, 100, ["/usr/bin/x is gone"], "failed"),
+        ("", 100, 0, 90, [], "proved"),
+        ("", 100, 0, 89, [], "failed"),
+        ("", 100, 0, -5, [], "failed"),
     ],
 )
-def test_verdict_on_a_remedy(leaves: str, before: int, after: int, gone: list[str], expected: str) -> None:
-    caches = {"cache": Held(bytes=before)}, {"cache": Held(linked=after)}
-    judged, reason = verdict.of_remedy(remedy(leaves=leaves), *caches, gone)
+def test_verdict_on_a_remedy(
+    leaves: str, before: int, after: int, saved: int, changes: list[str], expected: str
+) -> None:
+    held = {"cache": Held(bytes=before)}
+    judged, reason = verdict.of_remedy(remedy(leaves=leaves), held, {"cache": after}, saved, changes)
     assert judged == expected
     assert bool(reason) == (expected != "proved")
 
 
 @pytest.mark.parametrize(
-    ("effect", "before", "after", "expected"),
+    ("effect", "code", "said", "before", "after", "expected"),
     [
-        ("fails", 0, 0, "proved"),  # that it failed is what the build tells
-        ("nothing", 100, 100, "proved"),
-        ("asks", 100, 99, "proved"),
-        ("nothing", 100, 50, "failed"),
-        ("nothing", 0, 0, "failed"),
-        ("refills", 100, 3, "proved"),
-        ("refills", 100, 0, "failed"),
+        ("fails", 7, "", 0, 0, "proved"),
+        ("fails", 0, "", 0, 0, "failed"),
+        ("fails", 1, "", 0, 0, "failed"),
+        ("fails", 127, "brewer: not found", 0, 0, "void"),
+        ("fails", 126, "", 0, 0, "void"),
+        ("nothing", 0, "", 100, 100, "proved"),
+        ("nothing", 7, "", 100, 100, "failed"),
+        ("nothing", 127, "", 100, 100, "void"),
+        ("nothing", 0, "", 100, 50, "failed"),
+        ("nothing", 0, "", 0, 0, "failed"),
+        ("asks", 0, "All? [y/N] ", 100, 99, "proved"),
+        ("asks", 1, "All? [y/N] ", 100, 99, "proved"),
+        ("asks", 0, "All of them.", 100, 99, "failed"),
+        ("refills", 0, "", 100, 3, "proved"),
+        ("refills", 1, "", 100, 3, "failed"),
+        ("refills", 0, "", 100, 0, "failed"),
     ],
 )
-def test_verdict_on_a_hazard(recipe: Recipe, effect: str, before: int, after: int, expected: str) -> None:
+def test_verdict_on_a_hazard(
+    recipe: Recipe, effect: str, code: int, said: str, before: int, after: int, expected: str
+) -> None:
     hazard = replace(recipe.hazards[0], effect=effect)
+    trial = Trial(hazard="asks", run="x", exit=7, prompt="[y/N]", caches=("cache",))
     held = {"cache": Held(bytes=before)}, {"cache": Held(bytes=after)}
-    assert verdict.of_hazard(hazard, ["cache"], *held)[0] == expected
+    assert verdict.of_hazard(hazard, trial, *held, code, said)[0] == expected
 
 
-def test_what_is_gone() -> None:
-    before = ["/a/cache/x", "/a/cachet", "/var/x.bin", "/m/y", "/usr/bin/z", "/kept"]
-    assert verdict.gone(before, ["/kept", "/new"], ["/a/cache", "/var/*.bin"], ["/m"]) == ["/a/cachet", "/usr/bin/z"]
+@pytest.mark.parametrize(
+    ("states", "held", "minor", "expected"),
+    [
+        ({"cache": "left"}, {"cache": 9}, (), "proved"),
+        ({"cache": "left"}, {}, (), "failed"),
+        ({"cache": "empty"}, {}, (), "proved"),
+        ({"cache": "empty"}, {"cache": 10}, (), "proved"),
+        ({"cache": "empty"}, {"cache": 11}, (), "failed"),
+        ({}, {"cache": 11}, (), "failed"),
+        ({}, {"cache": 11}, ("cache",), "proved"),
+        ({"cache": "empty"}, {"cache": 11}, ("cache",), "failed"),
+        ({"cache": "unknown"}, {"cache": 11}, (), "proved"),
+        ({"cache": "unknown"}, {}, (), "proved"),
+        ({"cache": "left"}, {}, ("cache",), "proved"),
+    ],
+)
+def test_verdict_on_what_the_engine_says(
+    states: dict[str, str], held: dict[str, int], minor: tuple[str, ...], expected: str
+) -> None:
+    assert verdict.of_case(states, {"cache": 100}, held, minor)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (", exit: 1}", "the trial of a hazard that fails needs 'exit'"),
+        (', prompt: "[y/N]"}', "the trial of a hazard that asks needs 'prompt'"),
+    ],
+)
+def test_a_trial_says_what_must_come_of_it(change: str, says: str) -> None:
+    problems = validate_recipe(RECIPE.replace(change, "}"), "brewer.yaml")
+    assert [problem.message for problem in problems if "trial" in problem.message] == [says]
 
 
 def record(recipe: Recipe, size: int = 1234) -> Record:
@@ -170,6 +220,7 @@ def record(recipe: Recipe, size: int = 1234) -> Record:
         proofs=(
             Proved(
                 proof="debian:12",
+                judge=measurements.JUDGE,
                 fingerprint=measurements.of_proof(recipe, proof),
                 date="2026-01-01",
                 base="debian:12",
@@ -177,25 +228,30 @@ def record(recipe: Recipe, size: int = 1234) -> Record:
                 engine="buildah 1",
                 platform="linux/amd64",
                 version="brewer 2.1",
-                without=Measured(layer=9, compressed=5, caches={"cache": Held(bytes=size, files=2)}),
-                late=Measured(layer=10),
+                without=Measured(layer=size + 9, compressed=5, caches={"cache": Held(bytes=size, files=2)}),
+                late=Measured(layer=size + 10, compressed=6),
                 remedies=tuple(
                     RemedyProof(
                         kind=each.kind,
-                        remedy=plan.written(each),
+                        remedy=remedy_text(each, "/root"),
                         verdict="proved",
+                        layer=9,
+                        compressed=4,
                         left={"cache": 0},
                         fingerprint=measurements.of_remedy(recipe, proof, each),
                     )
                     for each in recipe.remedies
                 ),
-                hazards=(
+                hazards=tuple(
                     HazardProof(
-                        hazard="asks",
+                        hazard=trial.hazard,
                         verdict="proved",
-                        fingerprint=measurements.of_trial(recipe, proof, proof.trials[0], recipe.hazards[0]),
-                    ),
+                        exit=trial.exit,
+                        fingerprint=measurements.of_trial(recipe, proof, trial, hazard),
+                    )
+                    for trial, hazard in zip(proof.trials, recipe.hazards, strict=True)
                 ),
+                cases=(CaseProof(run=proof.install, verdict="proved", held={"cache": size}),),
             ),
         ),
     )
@@ -206,7 +262,7 @@ def test_a_record_is_read_as_it_was_written(size: int) -> None:
     found = record(parse_recipe(RECIPE, "brewer.yaml"), size)
     text = measurements.document(found)
     assert not validate_record(text, "brewer.json")
-    assert measurements.parse(text) == found
+    assert measurements.parse(text) == measurements.sealed(found)
     assert measurements.document(measurements.parse(text)) == text
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from cleanroom.formats.findings.markdown import cell, code
 from cleanroom.recipes import measurements
 from cleanroom.recipes.library import Library
-from cleanroom.recipes.measurements import Measured, Proved
+from cleanroom.recipes.measurements import CaseProof, Measured, Proved
 from cleanroom.recipes.model import Recipe
 
 _HEAD = """\
@@ -16,7 +16,8 @@ _HEAD = """\
 Written by `cleanroom export proofs -o docs` from what `cleanroom prove --record` measured ([Proofs](proofs.md)). All
 sizes are in bytes. *Caches* are those that the remedy is about, without it, *left* what stays of them; *layer* is what
 the install adds to the image without it and with it, as tar archives, *compressed* the same as it is pulled. *Late* is
-the first clean-up, in a RUN of its own.
+the first clean-up, in a RUN of its own. *Judge 2* compares all that both images show, file by file, and asks that the
+layer shrinks by what is gone from the caches; *judge 1* only asked that no file outside of the caches is missing.
 """
 _COLUMNS = (
     "remedy",
@@ -64,7 +65,7 @@ def _proof(recipe: Recipe, item: Proved) -> Iterator[str]:
     yield f"## {recipe.name}{name}\n"
     version = f"{cell(item.version)}, " if item.version else ""
     install = code(proof.install).replace("\\|", "|")  # no cell
-    yield f"{install} on {item.base}: {version}{item.engine}, {item.date}.\n"
+    yield f"{install} on {item.base}: {version}{item.engine}, {item.date}, judge {item.judge}.\n"
     yield f"| {' | '.join(_COLUMNS)} |"
     yield "|---|---|" + "---:|" * (len(_COLUMNS) - 2)
     without = item.without
@@ -78,9 +79,22 @@ def _proof(recipe: Recipe, item: Proved) -> Iterator[str]:
             code(found.remedy), verdict, measurements.before(found, item), sum(found.left.values()), without, measured
         )
     yield ""
+    if proof.may_differ:
+        differs = (f"{code(item.path)} ({item.why})" for item in proof.may_differ)
+        yield f"May differ: {'; '.join(differs)}.\n"
+    if item.cases:
+        yield "Left in the caches, as the engine says too:\n"
+        yield from (f"- {_case(found)}" for found in item.cases)
+        yield ""
     if item.hazards:
         hazards = (f"{hazard.hazard} ({hazard.verdict})" for hazard in item.hazards)
         yield f"Hazards: {', '.join(hazards)}.\n"
+
+
+def _case(found: CaseProof) -> str:
+    held = ", ".join(f"{size:,} in {cache}" for cache, size in found.held.items()) or "nothing"
+    told = held if found.verdict == "proved" else f"**{found.verdict}**: {found.reason}"
+    return f"{code(found.run)}: {told}".replace("\\|", "|")  # no cell
 
 
 def _row(name: str, verdict: str, held: int, left: int, without: Measured, measured: Measured) -> str:
