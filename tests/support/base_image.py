@@ -92,7 +92,7 @@ _SYSTEM = (  # users and groups of Debian and of images that are often built upo
         "sudo",
         "staff",
     ),
-    *("users", "wheel", "audio", "video", "tty", "disk", "docker", "_apt", "node", "postgres"),
+    *("users", "wheel", "audio", "video", "tty", "disk", "docker", "_apt"),
 )
 _IDENTITY = {"alpine": "alpine", "rhel": "centos", "suse": "opensuse", "arch": "arch"}
 

@@ -19,7 +19,7 @@ from cleanroom.syntax.paths import absolute
 
 from .base_image import furnish
 from .managers import Managers, Memory
-from .missing import BUILTIN, missing, program_names
+from .missing import BUILTIN, folders, missing, program_names
 from .programs import DOWNLOADED, Programs, User, World
 from .sandbox import HIDDEN, Request, Runner, Template, copy_tree, inside
 
@@ -93,6 +93,7 @@ class Build:
     runs: list[Run] = field(default_factory=list)
     layers: list[Layer] = field(default_factory=list)
     payload: dict[str, bool] = field(default_factory=dict)  # by stage and what was installed
+    files: dict[int, frozenset[str]] = field(default_factory=dict)  # in the end, by stage
     places: dict[str, tuple[str, ...]] = field(default_factory=dict)  # recipe.cache -> where it was
     given: Given = field(default_factory=Given)
     mounts: dict[str, str] = field(default_factory=dict)  # kept for a next build: key -> folder
@@ -221,6 +222,7 @@ class Builder:
             self.build.payload[f"stage {index}: {what}"] = inside(stage.root, path).exists()
         for name, places in stage.memory.places.items():
             self.build.places[name] = tuple(sorted({*self.build.places.get(name, ()), *places}))
+        self.build.files[index] = frozenset(path for path, (is_file, *_) in _scan(stage.root).items() if is_file)
 
     # -- instructions ------------------------------------------------------------------------------------------------
 
@@ -280,8 +282,9 @@ class Builder:
 
     def make_folder(self, stage: _Stage, path: str) -> Path:
         place = inside(stage.root, path)
-        if place.is_file():
-            place.unlink()
+        for each in (place, *place.parents):
+            if each.is_file():
+                each.unlink()
         place.mkdir(parents=True, exist_ok=True)
         return place
 
@@ -463,13 +466,15 @@ class Builder:
         ]
         self.unmet += [(index, caches, line) for caches, line in programs.managers.unmet]
         if ended.output:
-            folders = [stage.workdir, *(each.cwd for each in runner.log)]
-            self.missing += [(index, number, path, kind) for path, kind in missing(ended.output, folders)]
+            entered = list(folders(command[-1], stage.workdir))[:3] if _is_script(command) else []
+            places = [stage.workdir, *entered, *(each.cwd for each in runner.log)]
+            places = list(reversed(dict.fromkeys(reversed(places))))  # each where it was entered last
+            self.missing += [(index, number, path, kind) for path, kind in missing(ended.output, places)]
 
     def prepare(self, stage: _Stage, index: int, number: int, command: tuple[str, ...]) -> None:
         """Give a RUN the programs that it names, and what it is known to miss."""
-        texts = [command[-1]] if len(command) > 1 else list(command)
-        wanted = {command[0], *(name for text in texts for name in program_names(text))} | self.given.programs
+        named = program_names(command[-1]) if _is_script(command) else ()
+        wanted = {command[0], *named} | self.given.programs
         for name in wanted:
             if name in BUILTIN or ".." in name or not re.fullmatch(r"[\w./+@-]+", name):
                 continue
@@ -607,6 +612,11 @@ def _copy_over(source: Path, target: Path, shared: Iterable[int]) -> None:
             _copy_over(entry, target / entry.name, shared)
         return
     copy_tree(source, target, shared)
+
+
+def _is_script(command: tuple[str, ...]) -> bool:
+    """Return True if the last word of a command line is a script."""
+    return len(command) > 1 and re.fullmatch(r"-\w*c", command[-2]) is not None
 
 
 def _scan(root: Path) -> dict[str, tuple[bool, int, int]]:

@@ -1,7 +1,8 @@
 """Compare a simulated build with that of the file after a fix: what the fix broke.
 
 What counts as the same: each command that was called is called as often, by the same user, in the same folder, and
-ends the same way; each RUN, and what the container starts with, ends as before; what was installed still works.
+ends the same way; each RUN, and what the container starts with, ends as before; what was installed still works, and
+files outside the caches are there.
 Commands that the fix added must succeed; those that it removed must be clean-ups or updates. Words that the fix added
 to commands, or took away, are left out of the comparison, and files of a cache (globs that the shell expanded) count as
 the cache.
@@ -16,11 +17,12 @@ from dataclasses import dataclass
 
 from cleanroom.lint.findings import Finding
 
-from .image_build import Build, Command
+from .image_build import Build, Command, is_in
 
 # Commands that a fix adds and drops: clean-ups, and what fetches lists anew for those behind it.
 _REMOVABLE = re.compile(r"rm|find|rmdir|sudo|sh|bash|mkdir|xargs")
 _CLEANS = re.compile(r"(?:auto-?|dist-?)?clean|purge|clear|prune|cache|update|makecache|refresh|-S[cuy]+|locals")
+_TEMPORARY = ("/tmp", "/var/tmp", "/var/log", "/run")
 _SETTINGS = ("RUN", "FROM", "ENV", "\\", "&&", ";", "")
 
 
@@ -28,7 +30,7 @@ _SETTINGS = ("RUN", "FROM", "ENV", "\\", "&&", ";", "")
 class Break:
     """Something that the fix broke: a kind for statistics, and words."""
 
-    kind: str  # fails, gone, runs, payload, added, stays
+    kind: str  # fails, gone, runs, payload, files, added, stays
     what: str
 
     def __str__(self) -> str:
@@ -39,7 +41,8 @@ def breaks(before: Build, after: Build, old: str, new: str) -> list[Break]:
     """Return what is broken in the build ``after``, of the text ``new``, that was not in ``before``, of ``old``."""
     if before.problem or after.problem:
         return [Break("build", after.problem)] if after.problem and not before.problem else []
-    return [*_commands(before, after, old, new), *_runs(before, after), *_payload(before, after)]
+    found = [*_commands(before, after, old, new), *_runs(before, after), *_payload(before, after)]
+    return [*found, *_files(before, after, _words(new) - _words(old))]
 
 
 def _words(text: str) -> Counter[str]:
@@ -49,41 +52,46 @@ def _words(text: str) -> Counter[str]:
 def _commands(before: Build, after: Build, old: str, new: str) -> Iterator[Break]:
     olds, news = _words(old), _words(new)
     changed = {word for word in (news - olds) + (olds - news) if word not in _SETTINGS}
-    first = _by_line(before.commands, before, changed)
-    second = _by_line(after.commands, after, changed)
+    places = [(name, place) for build in (before, after) for name in build.places for place in build.places[name]]
+    first = _by_line(before.commands, places, changed)
+    second = _by_line(after.commands, places, changed)
     for key in first.keys() | second.keys():
         ones, others = first.get(key, []), second.get(key, [])
-        user, cwd, argv = key
-        line = f"{' '.join(argv)} (user {user}, in {cwd})"
-        if len(others) < len(ones) and not _is_removable(argv):
+        command = (ones or others)[0]
+        line = f"{' '.join(command.argv)} (user {command.user}, in {command.cwd})"
+        bad = [one for one in others if one.code != 0]
+        if len(others) < len(ones) and not any(map(_is_removable, ones)):
             yield Break("gone", f"{line} is no longer called")
-        worse = Counter(code != 0 for code in others)[True] - Counter(code != 0 for code in ones)[True]
-        if worse > 0:
-            kind = "fails" if len(others) <= len(ones) else "added"
-            yield Break(kind, f"{line} ends with {next(code for code in others if code != 0)}")
-        elif len(others) > len(ones) > 0 and argv[0] not in changed and not _is_removable(argv):
+        if len(bad) > sum(one.code != 0 for one in ones):
+            yield Break("fails" if len(others) <= len(ones) else "added", f"{line} ends with {bad[-1].code}")
+        elif len(others) > len(ones) > 0 and key[2][0] not in changed and not any(map(_is_removable, others)):
             yield Break("added", f"{line} is called once more")
 
 
-def _is_removable(argv: tuple[str, ...]) -> bool:
+def _is_removable(command: Command) -> bool:
     """Return True for a command that a fix may drop: one that cleans, or fetches lists anew."""
-    return bool(_REMOVABLE.fullmatch(argv[0])) or any(map(_CLEANS.fullmatch, argv[1:]))
+    program = command.argv[0].rpartition("/")[2]
+    return bool(_REMOVABLE.fullmatch(program)) or any(map(_CLEANS.fullmatch, command.argv[1:]))
+
+
+_Key = tuple[int, str, tuple[str, ...]]
 
 
 def _by_line(
-    commands: Iterable[Command], build: Build, changed: set[str]
-) -> dict[tuple[int, str, tuple[str, ...]], list[int | None]]:
-    found: dict[tuple[int, str, tuple[str, ...]], list[int | None]] = defaultdict(list)
+    commands: Iterable[Command], places: list[tuple[str, str]], changed: set[str]
+) -> dict[_Key, list[Command]]:
+    """Return the commands by user, folder and the words that a fix does not change."""
+    found: dict[_Key, list[Command]] = defaultdict(list)
     for command in commands:
         words = [command.argv[0].rpartition("/")[2]]
         for word in command.argv[1:]:
-            name = _cache_of(word, build)
+            name = _cache_of(word, places)
             if name:
                 if words[-1] != name:
                     words.append(name)
             elif word not in changed and word.partition("=")[0] not in changed:
                 words.append(_stripped(word, changed))
-        found[command.user, command.cwd, tuple(words)].append(command.code)
+        found[command.user, command.cwd, tuple(words)].append(command)
     return found
 
 
@@ -92,12 +100,11 @@ def _stripped(word: str, changed: set[str]) -> str:
     return " ".join(part for part in word.split() if part not in changed) if re.search(r"\s", word) else word
 
 
-def _cache_of(word: str, build: Build) -> str:
-    for name, places in build.places.items():
-        for place in places:
-            bare = re.split(r"/[^/]*[*?\[]", place)[0]
-            if word == bare or word.startswith(f"{bare}/"):
-                return f"<{name.partition('.')[0]}>"
+def _cache_of(word: str, places: list[tuple[str, str]]) -> str:
+    for name, place in places:
+        bare = re.split(r"/[^/]*[*?\[]", place)[0]
+        if word == bare or word.startswith(f"{bare}/"):
+            return f"<{name.partition('.')[0]}>"
     return ""
 
 
@@ -115,6 +122,16 @@ def _payload(before: Build, after: Build) -> Iterator[Break]:
     for what, works in before.payload.items():
         if works and not after.payload.get(what):
             yield Break("payload", f"{what} does not work any more")
+
+
+def _files(before: Build, after: Build, added: Counter[str]) -> Iterator[Break]:
+    """Yield which files are no longer there that a build made outside its caches, and that the fix does not name."""
+    caches = [place for build in (before, after) for places in build.places.values() for place in places]
+    for stage, files in before.files.items():
+        for path in sorted(files - after.files.get(stage, frozenset())):
+            if not is_in(path, [*caches, *_TEMPORARY]) and not is_in(path, [word for word in added if word[:1] == "/"]):
+                yield Break("files", f"{path} is not there any more in stage {stage}")
+                break
 
 
 def stays(before: Build, after: Build, fixed: Iterable[Finding]) -> list[Break]:

@@ -134,10 +134,9 @@ INSTALLED = (
         files="~/.condarc",
         pattern=r"(?m)^always_softlink:\s*(true|yes|on)",
     ),
-    Installed("mvn mvnd mvnw", "the project's own artefacts", "{maven.repository}", "install"),
-    Installed("mvn mvnd mvnw", "the project's own artefacts", "{maven.repository}", code=r"^install:install"),
-    Installed("mvn mvnd mvnw", "the project's own artefacts", "{maven.repository}", code=r":install-file$"),
-    Installed("mvn mvnd mvnw", "the project's own artefacts", "{maven.repository}", "clean", code=r"^install$"),
+    Installed(
+        "mvn mvnd mvnw", "the project's own artefacts", "{maven.repository}", code=r"^install$|:install(?:-file)?$"
+    ),
     Installed("gradle gradlew", "the project's own artefacts", "~/.m2/repository", code=r"publishToMavenLocal$"),
     Installed("lein", "the project's own artefacts", "~/.m2/repository", "install"),
     Installed("dart flutter pub", "activated programs", "~/.pub-cache/bin", code=r"^activate$"),
@@ -406,6 +405,7 @@ class Managers:
 
     def install(self, program: str, words: list[str], request: Request) -> None:
         """Do what ``INSTALLED`` says of a command line of any program that went well."""
+        self.plug_and_play(program, words, request)
         operands = [word for word in words if not word.startswith("-")]
         home = request.environment.get("HOME") or "/"
         for made in INSTALLED:
@@ -422,6 +422,27 @@ class Managers:
                     continue
                 place = known[-1]
             self._install(made.what, place, name, request)
+
+    def plug_and_play(self, program: str, words: list[str], request: Request) -> None:
+        """Have what Yarn 2 or later installs work only from its cache, but where .yarnrc.yml says otherwise."""
+        operands = [word for word in words if not word.startswith("-")]
+        if program == "npm" and any(re.match(r"@yarnpkg/cli-dist(?:@[2-9]|$)", word) for word in operands):
+            self.tell_version("yarn", "4.0")
+        if program not in ("yarn", "yarnpkg") or (operands[:1] or ["install"])[0] not in ("install", "add", "up"):
+            return
+        package = inside(self.root, f"{request.cwd}/package.json")
+        is_told = package.is_file() and re.search(
+            r'"packageManager":\s*"yarn@[2-9]', package.read_text(errors="replace")
+        )
+        version = self.memory.base.versions.get("yarn") or "1"
+        if not is_told and version.startswith(("0", "1")):
+            return
+        if self._says(f"{request.cwd}/.yarnrc.yml", r"(?m)^nodeLinker:\s*[\"']?(?:node-modules|pnpm)"):
+            return
+        home = request.environment.get("HOME") or "/"
+        is_global = not self._says(f"{request.cwd}/.yarnrc.yml", r"(?m)^enableGlobalCache:\s*false")
+        place = f"{home}/.yarn/berry/cache" if is_global else f"{request.cwd}/.yarn/cache"
+        self._install("what Yarn runs from its cache", place, "yarn", request)
 
     def ask(self, caches: str, words: list[str], request: Request) -> None:
         """Have it known where caches lie for a command line."""

@@ -105,6 +105,20 @@ def program_names(text: str) -> Iterator[str]:
                 yield from program_names(literal)
 
 
+def folders(text: str, start: str) -> Iterator[str]:
+    """Yield the folders that a script enters one after the other, where their names stand in it."""
+    try:
+        tree = shell.parse(MappedText([(text, 0)]))
+    except shell.ShellError:
+        return
+    folder = start
+    for _, command in shell.commands(tree):
+        words = [word.literal for word in command.words]
+        if words[:1] in (["cd"], ["pushd"]) and len(words) > 1 and words[1]:
+            folder = absolute(words[1], folder)
+            yield folder
+
+
 def _is_wrapper(word: str | None) -> bool:
     name = (word or "").rpartition("/")[2]
     return name in (
@@ -164,7 +178,7 @@ _MESSAGES = (
 )
 
 
-def missing(output: str, folders: list[str]) -> Iterator[tuple[str, str]]:
+def missing(output: str, places: list[str]) -> Iterator[tuple[str, str]]:
     """Yield which files, folders, programs and users a script missed, by what it wrote to its standard error."""
     output = output.translate({0x2018: "'", 0x2019: "'"})
     for pattern, kind in _MESSAGES:
@@ -174,5 +188,5 @@ def missing(output: str, folders: list[str]) -> Iterator[tuple[str, str]]:
             elif kind == "program" and "/" not in name:
                 yield name, "name"
             elif not set(name) & set("*?") and ".sim" not in name:
-                for folder in dict.fromkeys(folders[-1:] if name.startswith("/") else folders[-3:]):
+                for folder in dict.fromkeys(places[-1:] if name.startswith("/") else places[-5:]):
                     yield absolute(name, folder).rstrip("/"), kind

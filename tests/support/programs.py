@@ -12,6 +12,7 @@ on; the whole list:
 * ``useradd adduser groupadd addgroup`` write /etc/passwd and make a home.
 * ``which``, ``getent``, ``dpkg --print-architecture``, ``lsb_release`` print what a script branches on.
 * any other (``gcc``, ``openssl`` …) writes the file that ``-o``, ``-out`` or ``--output`` names.
+* ``conda config --set`` writes ~/.condarc.
 * programs that a test gives a script of its own (``World.programs``) run that.
 """
 
@@ -30,6 +31,7 @@ from .sandbox import HIDDEN, NOTED, Reply, Request, acting_as, inside
 
 DOWNLOADED = f'#!/bin/sh\n/{HIDDEN}/call "$0" "$@"\n'
 PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
+_INTERPRETER = re.compile(r"(?:python|pypy|ruby|node|perl|php)[\d.]*")
 # Run what stands behind them: by name, the options that take the next word.
 _WRAPPERS: Mapping[str, str] = {
     "time": "-f -o",
@@ -107,17 +109,28 @@ class Programs:
         """Say what a program does that was called."""
         name = request.argv[0].rpartition("/")[2]
         words = request.argv[1:]
-        script = self.world.programs.get(name)
+        script = self._script(name, words)
         if script is not None:
             return Reply(argv=("/bin/sh", "-c", script, name, *words), reads=False)
         if name in NOTED and (name != "tar" or not self._is_made_up(words, request)):
             return Reply(argv=(f"/{HIDDEN}/bin/{name}", *words), reads=False)
         if failed := self.managers.around(name, words, request):
             return failed
+        if name in ("conda", "mamba") and words[:2] == ["config", "--set"] and len(words) > 3:
+            self.write(f"{request.environment.get('HOME', '')}/.condarc", f"{words[2]}: {words[3]}\n", request)
         reply = self._manager(name, words, request) or self._other(name, words, request)
         if not reply.code:
             self.managers.install(name, words, request)
         return reply
+
+    def _script(self, name: str, words: list[str]) -> str | None:
+        """Return what a test says that a program does: by its name and first words, or that of a script it runs."""
+        line = " ".join([name, *words]) + " "
+        for key, script in self.world.programs.items():
+            if line.startswith(f"{key} "):
+                return script
+        operand = next((word for word in words if not word.startswith("-")), "").rpartition("/")[2]
+        return self.world.programs.get(operand) if _INTERPRETER.fullmatch(name) else None
 
     def _manager(self, name: str, words: list[str], request: Request) -> Reply | None:
         found = self.library.program(name)
