@@ -73,7 +73,7 @@ _ANYWHERE = re.compile(
         | (?<![\\$]) \$ (?! [\w({@*#?!'`$-] )           # a dollar that expands nothing
         | (?<=[^\s;&|()<>`${\#]) \# (?![^\s;&|)])      # a "#" at the end of a word
       )
-    | (?P<escaped> (?<!\\) (?:\\\\)* \\[ \t(){};&|<>] )  # an escaped character is part of a word
+    | (?P<escaped> (?<!\\) (?:\\\\)* \\[ \t(){};&|<>/] )  # an escaped character is part of a word
     | (?P<lead> \n[ \t]* \\ (?=[\w./-]) )              # so is one that begins a line
     | (?P<closing> [<>]&- )                             # takes no word but the dash
     | (?P<redirect> <<< | <> )

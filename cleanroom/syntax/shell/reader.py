@@ -93,12 +93,16 @@ _ESCAPE = re.compile(r"\\(?:\r?\n|(.))", re.DOTALL)
 _QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
 _DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
 _TIME = re.compile(r"time(?:[ \t]+(?:-p|--|time(?=[ \t])))*(?=[ \t])")
-# What the grammar misses: a ``;`` between ``)`` and ``done``, one in ``for x do``, an end of a line of assignments, and
-# a word that is a dash.
-_JOINT = re.compile(r"(?<=[)}])[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
+# What the grammar misses: a ``;`` between ``)`` and ``done``, and between ``fi`` and ``fi``; one in ``for x do``, an end
+# of a line of assignments, and a word that is a dash.
+_JOINT = re.compile(r"(?:(?<=[)}])|(?<=\]\]))[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
+_CLOSING = re.compile(
+    r"(?:^|(?<=[;&\n)}]))[ \t]*(?:fi|done|esac)(?:[ \t]+(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))+", re.ASCII
+)
 _FOR_DO = re.compile(r"\b(for[ \t]+[A-Za-z_]\w*)[ \t](?=[ \t]*do\b)", re.ASCII)
 _ASSIGNMENTS = re.compile(r"^([ \t]*(?:\w+=[^\s'\"\\()]*[ \t]+)+\w+=[^\s'\"\\()]*[ \t]*)\n", re.MULTILINE)
 _DASH = re.compile(r"(?<=[ \t])-(?=[ \t]*(?:[\n;|&)]|[0-9]?[<>]))")
+_GAP = re.compile(r"(?<=[a-z])[ \t](?=[ \t]*[a-z}])")
 _WORD_END = re.compile(r"[ \t\n;&<>|()]")
 
 
@@ -251,7 +255,7 @@ class Reader:
                     items.append(Item(node, "\n", self._span(at, at + 1)))
                 elif text[at] == kind:
                     items.append(Item(node, kind, self._span(at, at + 1)))
-                elif isinstance(node, _COMPOUND):
+                elif _ends_compound(node):
                     items.append(Item(node, "", self._span(at, at)))
                 else:
                     raise UnreadableError("unexpected keyword", at)
@@ -882,9 +886,19 @@ _READERS = {
 def _as_the_grammar_wants(masked: str) -> str:
     """Return a masked text with what the shell reads and the grammar does not written otherwise."""
     masked = _JOINT.sub(";", masked)
+    masked = _CLOSING.sub(lambda match: _GAP.sub(";", match[0]), masked)
     masked = _FOR_DO.sub(r"\1;", masked)
     masked = _ASSIGNMENTS.sub(r"\1;", masked)
     return _DASH.sub(".", masked)
+
+
+def _ends_compound(node: Node) -> bool:
+    """Return True if a reserved word ends ``node``, behind which another one needs no ``;``."""
+    while isinstance(node, (AndOr, Pipeline)):
+        node = node.second if isinstance(node, AndOr) else node.parts[-1]
+    if isinstance(node, Function):
+        return _ends_compound(node.body)
+    return isinstance(node, (*_COMPOUND, Test)) and not node.redirects
 
 
 def _blank_end(text: str, index: int) -> int:
