@@ -61,7 +61,7 @@ class Remove(Struct):
     nested: bool = False
 
 
-class Other(Struct):
+class Used(Struct):
     """Another use of a manager, which may need what a clean-up removed."""
 
     recipe: Recipe
@@ -72,7 +72,7 @@ class Other(Struct):
     nested: bool = False
 
 
-class Made(Struct):
+class Installed(Struct):
     """A command that put what it installed into ``paths``, usually one, where one looks for caches."""
 
     recipe: Recipe
@@ -84,7 +84,7 @@ class Made(Struct):
     nested: bool = False
 
 
-class Need(Struct):
+class Required(Struct):
     """A command that fails when a cache is empty: ``apt-get install`` without package lists."""
 
     recipe: Recipe
@@ -97,7 +97,7 @@ class Need(Struct):
     nested: bool = False
 
 
-class Surplus(Struct):
+class Optional(Struct):
     """A command that installs what nothing needs at run time, as the ``lean`` option says."""
 
     recipe: Recipe
@@ -110,7 +110,7 @@ class Surplus(Struct):
     nested: bool = False
 
 
-class Taken(Struct):
+class Copied(Struct):
     """``cp``, ``mv`` or ``install``: what it takes elsewhere, as patterns."""
 
     patterns: tuple[str, ...]
@@ -120,7 +120,7 @@ class Taken(Struct):
     nested: bool = False
 
 
-Event = Fill | Clean | Remove | Other | Made | Need | Surplus | Taken
+Event = Fill | Clean | Remove | Used | Installed | Required | Optional | Copied
 
 
 class Unresolved(Struct, frozen=True):

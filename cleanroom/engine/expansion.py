@@ -21,7 +21,7 @@ class Expansion:
         self.state = state
         variables = {**state.arguments, **state.environment}
         self.process = Process(variables, set(variables), state.workdir, user=state.user or state.base.user or "root")
-        self.family_bash = state.bash or state.base.sh not in ("dash", "busybox")
+        self.family_bash = state.shell == "bash" or state.base.sh not in ("dash", "busybox")
 
     def home(self) -> str:
         """Return the home in force."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from msgspec import Struct
 
 from cleanroom.engine.argv import matches
-from cleanroom.engine.events import Clean, Event, Fill, Guards, Made, Need, Other, Surplus
+from cleanroom.engine.events import Clean, Event, Fill, Guards, Installed, Optional, Required, Used
 from cleanroom.engine.options import has_option
 from cleanroom.engine.state import State
 from cleanroom.recipes.facts import cache_paths
@@ -146,7 +146,7 @@ def events(
         yield Clean(recipe, paths, hazards, span, guards, 0)
     for cache in recipe.caches:
         if any(uses(use) is not False for use in cache.needed_by):
-            yield Need(recipe, cache, 0, span, guards, sudo)
+            yield Required(recipe, cache, 0, span, guards, sudo)
     verb = " ".join(invocation.operands[:1])
     fills = False
     for cache in recipe.caches:
@@ -160,16 +160,16 @@ def events(
             yield Fill(recipe, cache, places, span, guards, 0, verb, by, sudo, tops_up)
     for payload in recipe.payload:
         if payload.id not in kept_out and any(uses(use) for use in payload.made_by):
-            yield Made(recipe, payload, invocation.places(payload), span, 0)
+            yield Installed(recipe, payload, invocation.places(payload), span, 0)
     if not fills:
-        yield Other(recipe, verb, 0, span)
+        yield Used(recipe, verb, 0, span)
     for lean in recipe.lean:
         if any(uses(use) for use in lean.removed_by):
             for event in before:
-                if isinstance(event, Surplus) and event.lean is lean:
+                if isinstance(event, Optional) and event.lean is lean:
                     event.removed = True
         if uses(lean.use) and not _is_lean(lean, invocation):
-            yield Surplus(recipe, lean, span, guards, 0)
+            yield Optional(recipe, lean, span, guards, 0)
 
 
 def _is_lean(lean: Lean, invocation: Invocation) -> bool:

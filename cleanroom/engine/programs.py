@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from cleanroom.engine.argv import new_user
 from cleanroom.engine.calls import Call
 from cleanroom.engine.effects import Effects
-from cleanroom.engine.events import Taken
+from cleanroom.engine.events import Copied
 from cleanroom.engine.removals import by_rm, few
 from cleanroom.syntax.paths import UNKNOWN, plain
 
@@ -58,7 +58,7 @@ def _rm(effects: Effects, call: Call) -> None:
 
 def _copy(effects: Effects, call: Call) -> None:
     taken = few(effects.resolve(word) for word in call.argv[1:] if not word.startswith("-"))
-    effects.emit(Taken(taken, call.span, 0))
+    effects.emit(Copied(taken, call.span, 0))
 
 
 def _tee(effects: Effects, call: Call) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from types import MappingProxyType
 
@@ -13,8 +14,10 @@ from cleanroom.engine.argv import NewUser
 from cleanroom.recipes.facts import at_home, home_of
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
+from cleanroom.syntax import dockerfile
 from cleanroom.syntax.paths import UNKNOWN, absolute, covers
 
+_OTHER_SHELLS = frozenset(("powershell", "pwsh", "cmd"))
 _LONGEST_SETTINGS = 1 << 16  # characters of a file of settings
 
 
@@ -36,7 +39,7 @@ class State(Struct):
     copied: list[tuple[str, str]] = field(default_factory=list)  # (path in the context, path in the image)
     texts: dict[str, str] = field(default_factory=dict)  # files that the build writes itself, by path
     told: set[str] = field(default_factory=set)  # managers whose version the Dockerfile told
-    bash: bool = False  # the SHELL is bash
+    shell: str = ""  # the base name of the program that SHELL names
     asked: dict[str, tuple[int, bool]] = field(default_factory=dict)  # by path: how many were removed, and if it was
 
     def copy(self) -> State:
@@ -57,8 +60,17 @@ class State(Struct):
             list(self.copied),
             dict(self.texts),
             set(self.told),
-            self.bash,
+            self.shell,
         )
+
+    @property
+    def has_posix_shell(self) -> bool:
+        """Return True unless the shell that runs a RUN is known to be another kind, as PowerShell is."""
+        return self.base.family != "windows" and self.shell.lower().removesuffix(".exe") not in _OTHER_SHELLS
+
+    def expand(self, text: str, escape: str) -> str | None:
+        """Return the text of an instruction with the variables replaced, None when one of them is not known."""
+        return expand(text, {**self.arguments, **self.environment} if "$" in text else {}, escape)
 
     def uid(self) -> str:
         """Return the number of the user in force, "" when it is not known."""
@@ -98,6 +110,12 @@ class State(Struct):
                 return home
         name = user.partition(":")[0]
         return self.homes.get(name) or home_of(name, self.base)
+
+
+def expand(text: str, values: Mapping[str, str | None], escape: str) -> str | None:
+    """Return ``text`` with the variables replaced, None when one of them is not known."""
+    expanded = dockerfile.expand(text, values, escape, UNKNOWN)
+    return None if UNKNOWN in expanded else expanded
 
 
 def configure(library: Library, state: State, path: str, text: str, home: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from cleanroom.engine.ledger import Outcome
+from cleanroom.engine.ledger import Outcome, Status
 from cleanroom.images import account, history
 from cleanroom.images.advice import Advisor
 from cleanroom.images.base import BaseImage, guess
@@ -214,7 +214,7 @@ def _leftover(
         linked=weight.linked,
         removed_in=key.removed_in + 1 if key.removed_in >= 0 else None,
         is_base=key.layer < base.layers,
-        expected="" if outcome is None else outcome.state,
+        expected="" if outcome is None else outcome.state.value,
         remedies=advisor.each(recipe, key.cache, outcome),
     )
 
@@ -222,7 +222,7 @@ def _leftover(
 def _outcome(manager: str, cache: str, outcomes: Sequence[Outcome]) -> Outcome | None:
     """Return the last thing that a layer's command does to a cache; a fill that is left comes before all others."""
     found = [item for item in outcomes if (item.fill.recipe.id, item.fill.cache.id) == (manager, cache)]
-    return next((item for item in found if item.state == "left"), found[-1] if found else None)
+    return next((item for item in found if item.state == Status.LEFT), found[-1] if found else None)
 
 
 def _remedies(

@@ -7,7 +7,8 @@ from difflib import SequenceMatcher
 
 from msgspec import Struct
 
-from cleanroom.engine.ledger import Ledger, TargetError, build
+from cleanroom.engine.build import build
+from cleanroom.engine.ledger import Ledger, Status, TargetError
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.image import Configuration, ImageError
@@ -144,14 +145,14 @@ class Source:
             if outcome.layer.instruction.line == instruction.line
             and (outcome.fill.recipe.id, outcome.fill.cache.id) == (item.manager, item.cache)
         ]
-        if any(outcome.state == "left" for outcome in outcomes):
+        if any(outcome.state == Status.LEFT for outcome in outcomes):
             return "too small to report on its own" if outcomes[-1].fill.cache.minor else "its finding is ignored"
         if outcomes:
             how = {
                 "clean": "as cleaned up in this instruction",
                 "prevented": f"as kept from being written by {outcomes[-1].fill.prevented}",
                 "mounted": "as kept out by a mount",
-            }.get(outcomes[-1].state, "as something that cannot be known")
+            }.get(outcomes[-1].state.value, "as something that cannot be known")
             return f"the check takes it {how}, and the image proves it wrong"
         unseen = [
             item.reason for item in self._ledger.unresolved if instruction.line <= item.line <= instruction.end_line

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cleanroom.engine.ledger import Ledger, Outcome, build
+from cleanroom.engine.build import build
+from cleanroom.engine.ledger import Ledger, Outcome
 from cleanroom.images.image import Configuration, Step
 from cleanroom.recipes.library import Library
 from cleanroom.syntax import dockerfile as reader

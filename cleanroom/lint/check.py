@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from cleanroom.engine.ledger import Ledger, TargetError, build
+from cleanroom.engine.build import build
+from cleanroom.engine.ledger import Ledger, TargetError
 from cleanroom.lint import ignores
 from cleanroom.lint.findings import Finding, Problem, Report, Suppressed
 from cleanroom.lint.rules import Rule

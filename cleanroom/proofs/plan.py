@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from msgspec import Struct
 from msgspec.structs import replace
 
+from cleanroom.engine.build import build
 from cleanroom.engine.events import Fill
-from cleanroom.engine.ledger import build
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.remedies import insert_option
 from cleanroom.recipes.facts import applies, at_home, home_of, remedy_text

@@ -7,8 +7,8 @@ from typing import cast
 
 from msgspec import Struct
 
-from cleanroom.engine.events import Clean, Event, Fill, Made, Remove
-from cleanroom.engine.ledger import build
+from cleanroom.engine.build import build
+from cleanroom.engine.events import Clean, Event, Fill, Installed, Remove
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base, Proof, Recipe
 from cleanroom.syntax import dockerfile
@@ -51,9 +51,9 @@ def predict(recipe: Recipe, proof: Proof, library: Library, place: Base, instruc
     states: dict[str, str] = {}
     for outcome in ledger.outcomes_in(layer):
         if outcome.fill.recipe.id == recipe.id:
-            states[outcome.fill.cache.id] = _worse(states.get(outcome.fill.cache.id, EMPTY), outcome.state)
+            states[outcome.fill.cache.id] = _worse(states.get(outcome.fill.cache.id, EMPTY), outcome.state.value)
     events = tuple(event for event in layer.events if isinstance(event, Clean | Fill) and event.recipe.id == recipe.id)
-    payload = [path for event in layer.events if isinstance(event, Made) for path in event.paths]
+    payload = [path for event in layer.events if isinstance(event, Installed) for path in event.paths]
     return Prediction(states=states, events=events, payload=tuple(payload))
 
 

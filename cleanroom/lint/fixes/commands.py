@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from cleanroom.engine.events import Clean, Fill, Remove, Taken
+from cleanroom.engine.events import Clean, Copied, Fill, Remove
 from cleanroom.engine.ledger import Layer, Ledger, Mount
 from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import left_behind, needs, remedies
@@ -264,7 +264,7 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
             for other in site.ledger.stages
             for layer in other.layers
             for item in layer.events
-            if not isinstance(item, (Remove, Taken)) and item.recipe.id == finding.manager
+            if not isinstance(item, (Remove, Copied)) and item.recipe.id == finding.manager
             for keep in item.recipe.keep
             if finding.paths == (keep.path,)
         ),

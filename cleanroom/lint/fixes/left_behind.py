@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from cleanroom.engine.events import Clean, Fill, Need, Other, Remove
-from cleanroom.engine.ledger import Ledger, Outcome, empties
+from cleanroom.engine.events import Clean, Fill, Remove, Required, Used
+from cleanroom.engine.ledger import Ledger, Outcome, Status
+from cleanroom.engine.settle import empties
 from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import needs, remedies
 from cleanroom.lint.fixes.needs import Wanting
@@ -134,7 +135,7 @@ def _check_hidden(site: Site, outcome: Outcome, remedy: Remedy) -> None:
     for event in outcome.layer.events:
         if isinstance(event, Fill):
             fetched.add(event.cache.id)
-        if isinstance(event, Need) and event.cache.id in remedy.caches and event.cache.id not in fetched:
+        if isinstance(event, Required) and event.cache.id in remedy.caches and event.cache.id not in fetched:
             raise DeclinedError(
                 f"a mount would hide {event.cache.what}, which this {site.run} needs from the one before it"
             )
@@ -241,7 +242,7 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
             outcome.fill.recipe, cache, outcome.fill.paths, need.span, need.guards, need.order, "", sudo=need.sudo
         )
         fill.command = need.command
-        extra = remedies.clean(there, remedy, [Outcome(fill, wanting.layer, "left")])
+        extra = remedies.clean(there, remedy, [Outcome(fill, wanting.layer, Status.LEFT)])
         plan.edits += extra.edits
         plan.why = plan.why or extra.why
     elif not wanting.cleans:
@@ -317,13 +318,15 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
     cleanups = [event for event in layer.events if isinstance(event, (Clean, Remove))]
     commands = {link.span for statement in script.statements for link in statement.links}
     if {event.span for event in cleanups} != commands or any(
-        not isinstance(event, (Clean, Remove, Other)) or event.span not in commands for event in layer.events
+        not isinstance(event, (Clean, Remove, Used)) or event.span not in commands for event in layer.events
     ):
         return
     waiting = [
         item
         for item in site.ledger.outcomes
-        if item.state == "left" and not item.fill.cache.minor and any(empties(event, item.fill) for event in cleanups)
+        if item.state == Status.LEFT
+        and not item.fill.cache.minor
+        and any(empties(event, item.fill) for event in cleanups)
     ]
     if not all(item.layer is outcome.layer or _has_safe_fix(site.ledger, item) for item in waiting):
         return

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
-from cleanroom.engine.events import Clean, Fill, Need, Other, Remove
-from cleanroom.engine.ledger import Layer, Ledger, Outcome, empties
+from cleanroom.engine.events import Clean, Fill, Remove, Required, Used
+from cleanroom.engine.ledger import Layer, Ledger, Outcome, Status
+from cleanroom.engine.settle import empties
 from cleanroom.syntax.paths import below
 
 
@@ -16,7 +17,7 @@ class Wanting(Struct, frozen=True):
     """A later RUN with a command that fails once the cache is gone from the layers before it."""
 
     layer: Layer
-    need: Need
+    need: Required
     cleans: bool  # it empties the cache itself after that
 
 
@@ -55,7 +56,7 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
             return True  # from here on it was gone before as well
         if isinstance(event, Fill) and event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id:
             present = True
-        if isinstance(event, Need) and event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id:
+        if isinstance(event, Required) and event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id:
             if not present:
                 cleans = any(
                     isinstance(other, (Clean, Remove))
@@ -67,7 +68,9 @@ def _follow(ledger: Ledger, fill: Fill, layer: Layer, found: dict[int, Wanting])
                 found.setdefault(layer.instruction.span.start, Wanting(layer, event, cleans))
             present = True
     return any(
-        outcome.state == "left" and outcome.fill.recipe.id == fill.recipe.id and outcome.fill.cache.id == fill.cache.id
+        outcome.state == Status.LEFT
+        and outcome.fill.recipe.id == fill.recipe.id
+        and outcome.fill.cache.id == fill.cache.id
         for outcome in ledger.outcomes_in(layer)
     )
 
@@ -143,7 +146,8 @@ def offline_user(ledger: Ledger, fill: Fill, layer: Layer) -> int | None:
             other
             for other in layers
             if any(
-                isinstance(event, (Fill, Other, Need)) and event.recipe.id == fill.recipe.id for event in other.events
+                isinstance(event, (Fill, Used, Required)) and event.recipe.id == fill.recipe.id
+                for event in other.events
             )
         ]
         instructions = [other.instruction for other in users]
@@ -185,7 +189,7 @@ def topped_up(ledger: Ledger, outcome: Outcome) -> list[Outcome]:
         other
         for layer in layers.values()
         for other in ledger.outcomes_in(layer)
-        if other.state == "there"
+        if other.state == Status.PRESENT
         and other.fill.recipe.id == fill.recipe.id
         and other.fill.cache.id == fill.cache.id
         and other.fill.paths == fill.paths

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from cleanroom.engine.events import Event, Fill, Need
+from cleanroom.engine.events import Event, Fill, Required
 from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.engine.options import SHELLS, read_shell
 from cleanroom.lint.fixes.script import Place, Script
@@ -136,7 +136,7 @@ class Site:
         places = [
             self.place(event)
             for event in self.layer.events
-            if isinstance(event, (Fill, Need)) and event.recipe.id == recipe and event.cache.id in caches
+            if isinstance(event, (Fill, Required)) and event.recipe.id == recipe and event.cache.id in caches
         ]
         return min(places), max(places)
 

@@ -8,8 +8,9 @@ from msgspec import Struct
 
 from cleanroom.engine.events import Clean, Fill, Remove
 from cleanroom.engine.interpreter import Interpreter
-from cleanroom.engine.ledger import Outcome, empties
+from cleanroom.engine.ledger import Outcome, Status
 from cleanroom.engine.options import PYTHON
+from cleanroom.engine.settle import empties
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.script import Place
 from cleanroom.recipes.facts import at_home
@@ -443,7 +444,7 @@ def _first_line(site: Site, remedy: Remedy, recipe: Recipe) -> int:
         for outcome in ledger.outcomes
         if outcome.layer.stage in stages
         and outcome.layer.instruction.onbuild == layer.instruction.onbuild
-        and outcome.state == "left"
+        and outcome.state == Status.LEFT
         and outcome.fill.recipe.id == recipe.id
         and outcome.fill.cache.id in remedy.caches
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import SIZE_RULES, Finding, Problem, Report
 from cleanroom.lint.linters import rule_ids
@@ -154,7 +154,7 @@ def _verdict(line: int, about: _About, ledger: Ledger, found: Iterable[Finding])
     if not outcomes:
         return "unknown", _nothing_seen(line, about, ledger), ()
     reasons = [_reason(outcome, ledger) for outcome in outcomes]
-    if any(outcome.state == "left" and why is None for outcome, why in zip(outcomes, reasons, strict=True)):
+    if any(outcome.state == Status.LEFT and why is None for outcome, why in zip(outcomes, reasons, strict=True)):
         return "unknown", "it ships, but a comment in the file asks cleanroom to ignore it", ()
     if any(why is None for why in reasons):
         return "unknown", "what becomes of the cache cannot be known from the file", ()
@@ -174,18 +174,18 @@ def _nothing_seen(line: int, about: _About, ledger: Ledger) -> str:
 def _reason(outcome: Outcome, ledger: Ledger) -> str | None:
     """Return why what a command fills does not ship needlessly; None where that is not known."""
     stage, what = ledger.stages[outcome.layer.stage], f"{outcome.fill.recipe.name} ({outcome.fill.cache.what})"
-    if outcome.state == "prevented":
+    if outcome.state == Status.PREVENTED:
         return f"{what}: kept from being written by {outcome.fill.prevented}"
-    if outcome.state == "mounted" and outcome.mount is not None:
+    if outcome.state == Status.MOUNTED and outcome.mount is not None:
         return f"{what}: on the {outcome.mount.kind} mount at {outcome.mount.target}, not in the layer"
-    if outcome.state == "clean":
+    if outcome.state == Status.CLEAN:
         return f"{what}: removed in the same RUN"
-    if outcome.state == "used":
+    if outcome.state == Status.USED:
         return f"{what}: read whenever a container starts"
-    if outcome.state == "there":
+    if outcome.state == Status.PRESENT:
         return f"{what}: an earlier layer holds it already"
-    if outcome.state == "left" and not stage.ships and outcome.copied_by is None:
+    if outcome.state == Status.LEFT and not stage.ships and outcome.copied_by is None:
         return f"{what}: left in the stage {stage.name}, which does not ship"
-    if outcome.state == "left" and outcome.fill.cache.minor:
+    if outcome.state == Status.LEFT and outcome.fill.cache.minor:
         return f"{what}: too small to matter"
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cleanroom.engine.events import Clean
-from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.lint.findings import Advice, Finding
 from cleanroom.lint.rules import Rule, finding
 from cleanroom.recipes.model import Hazard
@@ -35,7 +35,7 @@ def find(ledger: Ledger) -> Iterator[Finding]:
             left = {
                 (outcome.fill.recipe.id, outcome.fill.cache.id)
                 for outcome in ledger.outcomes_in(layer)
-                if outcome.state == "left" and (stage.ships or outcome.copied_by is not None)
+                if outcome.state == Status.LEFT and (stage.ships or outcome.copied_by is not None)
             }
             for event in layer.events:
                 if not isinstance(event, Clean):

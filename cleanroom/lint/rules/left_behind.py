@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, advice, finding
 from cleanroom.lint.rules.cleanup_fails import misused
@@ -16,7 +16,7 @@ def shipped(ledger: Ledger) -> list[Outcome]:
         last: dict[tuple[int, str, str, tuple[str, ...]], Outcome] = {}
         for outcome in ledger.outcomes:
             ships = ledger.stages[outcome.layer.stage].ships or outcome.copied_by is not None
-            if outcome.state == "left" and ships and not outcome.fill.cache.minor:
+            if outcome.state == Status.LEFT and ships and not outcome.fill.cache.minor:
                 key = (
                     outcome.layer.instruction.span.start,
                     outcome.fill.recipe.id,

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cleanroom.engine.events import Clean, Remove
-from cleanroom.engine.ledger import Layer, Ledger, Mount, empties
+from cleanroom.engine.ledger import Layer, Ledger, Mount, Status
+from cleanroom.engine.settle import empties
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, finding
 from cleanroom.recipes.facts import cache_paths
@@ -79,7 +80,7 @@ def _defeated(ledger: Ledger) -> Iterator[Finding]:
     seen: set[tuple[int, str]] = set()
     for outcome in ledger.outcomes:
         fill = outcome.fill
-        if outcome.state != "mounted" or outcome.mount is None or outcome.mount.kind != "cache":
+        if outcome.state != Status.MOUNTED or outcome.mount is None or outcome.mount.kind != "cache":
             continue
         if not fill.prevented or fill.prevented == "?":
             continue

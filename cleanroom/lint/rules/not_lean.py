@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.engine.events import Surplus
+from cleanroom.engine.events import Optional
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.findings import Advice, Finding
 from cleanroom.lint.rules import Rule, finding
@@ -25,9 +25,9 @@ def find(ledger: Ledger) -> Iterator[Finding]:
         if not stage.ships:
             continue
         for layer in stage.layers:
-            last: dict[tuple[str, str], Surplus] = {}
+            last: dict[tuple[str, str], Optional] = {}
             for event in layer.events:
-                if isinstance(event, Surplus) and not event.removed:
+                if isinstance(event, Optional) and not event.removed:
                     last[event.recipe.id, event.lean.id] = event
             for event in last.values():
                 lean = event.lean

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.engine.events import Fill, Made, Other, Remove, Taken
+from cleanroom.engine.events import Copied, Fill, Installed, Remove, Used
 from cleanroom.engine.ledger import Layer, Ledger, StageLedger
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, finding
@@ -19,7 +19,7 @@ def find(ledger: Ledger) -> Iterator[Finding]:
     for stage in ledger.stages:
         for layer in stage.layers:
             for event in layer.events:
-                if isinstance(event, (Fill, Other)):
+                if isinstance(event, (Fill, Used)):
                     used[event.recipe.id] = event.recipe
     for stage in ledger.stages:
         for position, layer in enumerate(stage.layers):
@@ -53,22 +53,22 @@ def find(ledger: Ledger) -> Iterator[Finding]:
 
 def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
     """Yield a finding for each removal, and each mount, of a folder that holds more than caches."""
-    made: list[Made] = [
+    made: list[Installed] = [
         event
         for below in ledger.chain(stage.stage.index)[:-1]
         for layer in below.layers
         for event in layer.events
-        if isinstance(event, Made) and layer.mount(event.paths) is None
+        if isinstance(event, Installed) and layer.mount(event.paths) is None
     ]
     for layer in stage.layers:
         for event in layer.events:
-            if isinstance(event, Made):
+            if isinstance(event, Installed):
                 if layer.mount(event.paths) is None:
                     made.append(event)
                 else:
                     text = f"the mount takes {event.payload.what} out of the image"
                     yield _finding(ledger, layer, event, event.span, text)
-            elif isinstance(event, Taken):
+            elif isinstance(event, Copied):
                 made = [item for item in made if not _takes(event, item)]
             elif isinstance(event, Remove):
                 for installed in [item for item in made if _removes_payload(event, item)]:
@@ -78,22 +78,22 @@ def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
                         yield _finding(ledger, layer, installed, event.span, text)
 
 
-def _finding(ledger: Ledger, layer: Layer, made: Made, span: Span, text: str) -> Finding:
+def _finding(ledger: Ledger, layer: Layer, made: Installed, span: Span, text: str) -> Finding:
     return finding(ledger, layer, "over-cleaned", "error", made.recipe, None, span, text, paths=made.paths)
 
 
-def _removes_payload(event: Remove, made: Made) -> bool:
+def _removes_payload(event: Remove, made: Installed) -> bool:
     if not event.recursive or not made.paths or any(not holds for _, holds in event.guards):
         return False  # it removes files only, or runs only where something else did not
     return all(any(covers(pattern, path) is True for pattern in event.patterns) for path in made.paths)
 
 
-def _takes(event: Taken, made: Made) -> bool:
+def _takes(event: Copied, made: Installed) -> bool:
     """Tell whether what was installed, or some of it, is now elsewhere too: what stays behind may go."""
     return any(below(pattern, path) or covers(pattern, path) for pattern in event.patterns for path in made.paths)
 
 
-def _means_it(event: Remove, made: Made) -> bool:
+def _means_it(event: Remove, made: Installed) -> bool:
     """Tell whether a removal names the folder itself, or what is in it, and none above it."""
     depths = {len(path.strip("/").split("/")) for path in made.paths}
     return all(
@@ -121,7 +121,7 @@ def _needed(keep: Keep, recipe: Recipe, removal: Remove, layers: list[Layer]) ->
     if not keep.needed_by:
         return True
     return any(
-        isinstance(event, (Fill, Other))
+        isinstance(event, (Fill, Used))
         and event.recipe.id == recipe.id
         and event.verb in keep.needed_by
         and (index > 0 or event.order > removal.order)

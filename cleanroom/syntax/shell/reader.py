@@ -93,8 +93,8 @@ _ESCAPE = re.compile(r"\\(?:\r?\n|(.))", re.DOTALL)
 _QUOTED_ESCAPE = re.compile(r"\\(?:(\r?\n)|([$`\"\\]))")
 _DOUBLE_QUOTED = re.compile(r'(?:[^\\"]|\\.)*', re.DOTALL)
 _TIME = re.compile(r"time(?:[ \t]+(?:-p|--|time(?=[ \t])))*(?=[ \t])")
-# What the grammar misses: a ``;`` between ``)`` and ``done``, and between ``fi`` and ``fi``; one in ``for x do``, an end
-# of a line of assignments, and a word that is a dash.
+# What the grammar misses: a ``;`` between ``)`` and ``done`` or ``fi`` and ``fi``, one in ``for x do``, an end of
+# a line of assignments, and a word that is a dash.
 _JOINT = re.compile(r"(?:(?<=[)}])|(?<=\]\]))[ \t](?=[ \t]*(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))", re.ASCII)
 _CLOSING = re.compile(
     r"(?:^|(?<=[;&\n)}]))[ \t]*(?:fi|done|esac)(?:[ \t]+(?:done|fi|then|else|elif|do|esac|\})(?![\w-]))+", re.ASCII

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.formats.findings.text import size
 from cleanroom.lint.rules import advice
 from cleanroom.syntax.text import Span
@@ -71,7 +71,7 @@ def _left(ledger: Ledger, offset: int) -> Iterator[Outcome]:
     for outcome in ledger.outcomes:
         instruction = outcome.layer.instruction
         inside = instruction.span.start <= offset <= instruction.span.end
-        if inside and outcome.state == "left" and outcome.fill.span.end <= offset and not outcome.fill.cache.minor:
+        if inside and outcome.state == Status.LEFT and outcome.fill.span.end <= offset and not outcome.fill.cache.minor:
             yield outcome
 
 

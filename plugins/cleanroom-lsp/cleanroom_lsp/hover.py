@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.engine.events import Clean, Fill, Other
-from cleanroom.engine.ledger import Ledger, Outcome
+from cleanroom.engine.events import Clean, Fill, Used
+from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.formats.findings.text import size, where_to_write
 from cleanroom.lint.rules import advice, writable
 from cleanroom.recipes.model import Recipe
@@ -29,7 +29,7 @@ def hover(ledger: Ledger, offset: int) -> tuple[str, Span] | None:
         for stage in ledger.stages
         for layer in stage.layers
         for event in layer.events
-        if isinstance(event, (Fill, Clean, Other)) and event.span.start <= offset < event.span.end
+        if isinstance(event, (Fill, Clean, Used)) and event.span.start <= offset < event.span.end
     ]
     if not events:
         return None
@@ -72,13 +72,13 @@ def _page(ledger: Ledger, recipe: Recipe, outcomes: list[Outcome]) -> Iterator[s
 
 
 def _state(outcome: Outcome) -> str:
-    state = _STATES.get(outcome.state, outcome.state)
-    if outcome.state == "prevented" and outcome.fill.prevented:
+    state = _STATES.get(outcome.state.value, outcome.state.value)
+    if outcome.state == Status.PREVENTED and outcome.fill.prevented:
         return f"{state}: `{outcome.fill.prevented}`"
     return state
 
 
 def _ways(ledger: Ledger, outcome: Outcome) -> Iterator[str]:
-    if outcome.state in ("left", "unknown"):
+    if outcome.state in (Status.LEFT, Status.UNKNOWN):
         for item in writable(advice(outcome.fill, outcome.layer), ledger.dockerfile):
             yield f"{where_to_write(item, '')}: `{item.text}`"

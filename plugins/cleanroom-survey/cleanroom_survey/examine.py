@@ -11,7 +11,8 @@ import pyarrow as pa
 from msgspec import Struct
 
 from cleanroom.engine.events import Clean, Remove
-from cleanroom.engine.ledger import Ledger, Outcome, empties
+from cleanroom.engine.ledger import Ledger, Outcome, Status
+from cleanroom.engine.settle import empties
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
 from cleanroom.recipes.library import Library
@@ -180,20 +181,20 @@ def _install(ledger: Ledger, outcome: Outcome) -> dict[str, object]:
     fill, layer = outcome.fill, outcome.layer
     line, column = ledger.source.position(fill.span.start)
     stage = ledger.stages[layer.stage]
-    state, how = outcome.state, None
-    if state == "left":
+    state, how = outcome.state.value, None
+    if outcome.state is Status.LEFT:
         if outcome.late is not None:
             state, how = "late", _command(ledger, outcome.late[1])
         elif outcome.early is not None:
             state, how = "early", _command(ledger, outcome.early)
         elif outcome.missed is not None:
             how = _command(ledger, outcome.missed)
-    elif state == "clean":
+    elif outcome.state is Status.CLEAN:
         behind = (event for event in layer.events if event.order > fill.order)
         how = next((_command(ledger, event) for event in behind if _is_clean_up(event) and empties(event, fill)), None)
-    elif state == "prevented":
+    elif outcome.state is Status.PREVENTED:
         how = fill.prevented
-    elif state == "mounted":
+    elif outcome.state is Status.MOUNTED:
         how = outcome.mount.kind if outcome.mount else None
     return {
         "line": line,
