@@ -63,6 +63,12 @@ def matches(
     return applies(use.versions, use.bases, base, recipe.id)
 
 
+def starts_with(operands: list[str], verb: str) -> bool:
+    """Return True if operands begin with the words of a verb, each of which may be a glob."""
+    parts = verb.split()
+    return len(operands) >= len(parts) and all(map(_is_word, operands, parts))
+
+
 def _is_word(word: str, wanted: str) -> bool:
     return word == wanted or ("*" in wanted and fnmatchcase(word, wanted))
 

@@ -103,8 +103,8 @@ class _Build:
         keyword = instruction.keyword
         if keyword == "RUN":
             ledger.layers.append(self.layer(instruction, ledger, state))
-        elif keyword in ("CMD", "ENTRYPOINT"):
-            ledger.start[keyword] = self.start(instruction, state)
+        elif keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK"):
+            self.start(instruction, ledger, state)
         elif keyword == "ENV":
             values = {**state.arguments, **state.environment}
             for assignment in reader.assignments(instruction):
@@ -147,16 +147,21 @@ class _Build:
             state.base,
             scripts,
             state.uid(),
+            walker.uses,
             state.copy() if any(isinstance(event, Fill) for event in walker.events) else None,
         )
 
-    def start(self, instruction: Instruction, state: State) -> set[tuple[str, str]]:
-        """Return the caches that a CMD or ENTRYPOINT reads."""
-        if not state.has_posix_shell:
-            return set()
+    def start(self, instruction: Instruction, ledger: StageLedger, state: State) -> None:
+        """Note what a CMD, ENTRYPOINT or HEALTHCHECK does, and the caches that it reads."""
         walker = Interpreter(self.library, state.copy(), self.read_file, lambda *_: None, self.budget)
-        self.walk(walker, instruction, state)
-        return walker.wanted
+        if state.has_posix_shell:
+            self.walk(walker, instruction, state)
+        if instruction.keyword != "HEALTHCHECK":
+            ledger.start[instruction.keyword] = walker.wanted
+        user = state.user or state.base.user or "root"
+        ledger.starts[instruction.keyword] = Layer(
+            instruction, ledger.stage.index, walker.events, (), user, state.home(), state.base, uses=walker.uses
+        )
 
     def walk(self, walker: Interpreter, instruction: Instruction, state: State) -> tuple[MappedText, ...]:
         """Walk what an instruction runs; return its shell scripts, of which the places in the file are known."""
@@ -185,6 +190,9 @@ class _Build:
     def scripts(self, instruction: Instruction, state: State) -> Iterable[MappedText]:
         """Return the shell scripts of a RUN in shell form: its arguments, or the here-document that stands for them."""
         arguments = instruction.arguments
+        if instruction.keyword == "HEALTHCHECK":  # its command follows CMD
+            command = re.match(r"\s*CMD\s+", arguments.text, re.IGNORECASE)
+            return [MappedText(arguments.pieces(command.end(), len(arguments)))] if command else []
         if not instruction.heredocs:
             return [arguments]
         first = instruction.heredocs[0]

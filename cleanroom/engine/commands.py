@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from cleanroom.engine.argv import split_options
+from cleanroom.engine.assumptions import ORDINARY_SCRIPTS, is_ordinary_target, script_of
 from cleanroom.engine.calls import Call, Environment, unwrap
 from cleanroom.engine.effects import Effects
 from cleanroom.engine.events import NO_GUARDS, Guards
@@ -18,6 +19,7 @@ from cleanroom.engine.options import PYTHON, SHELLS, read_python, read_shell, re
 from cleanroom.engine.process import Process, Trap
 from cleanroom.engine.programs import BUILTINS, PROGRAMS
 from cleanroom.engine.removals import by_exec, by_find
+from cleanroom.engine.uses import named, program_text, unseen
 from cleanroom.recipes.model import Program, Recipe
 from cleanroom.syntax import shell
 from cleanroom.syntax.paths import UNKNOWN, absolute, plain
@@ -50,6 +52,7 @@ class Commands(Effects):
             tree = shell.parse(script)
         except shell.ShellError as error:
             self.unresolved(error.span, f"the shell script cannot be read: {error.message}")
+            self.not_seen("a script that cannot be read", error.span)
             return
         self.run_tree(script, tree, guards)
 
@@ -141,7 +144,10 @@ class Commands(Effects):
         program = call.program
         if UNKNOWN in program:
             self.unresolved(call.span, "a command whose name is put together at run time could not be seen")
+            self.not_seen("a command whose name is put together at run time", call.span)
             return False
+        for word, how in named(call, self.state.filled):
+            self.name(word, how, call.span)
         if call.is_by_shell and program in self.process.functions:
             with self.assigned(call.environment):
                 self.function(call)
@@ -260,6 +266,7 @@ class Commands(Effects):
                 self.run(shell.unquoted(word, self.frame.script), call.guards)
         elif UNKNOWN in text:
             self.unresolved(call.span, "a script that is put together at run time could not be seen")
+            self.not_seen("a script that is put together at run time", call.span)
         else:
             self.run_at(call.span, MappedText([(text, 0)]), call.guards)
 
@@ -278,6 +285,8 @@ class Commands(Effects):
         text = self.copied_text(target)
         if text is None:
             self.unresolved(call.span, f"the script {name.replace(UNKNOWN, '…')} could not be seen")
+            if name.rpartition("/")[2] not in ORDINARY_SCRIPTS:
+                self.not_seen(name.replace(UNKNOWN, "…"), call.span)
             if may_clean(name):
                 self.remove((UNKNOWN,), call.span, call.guards, recursive=True)
             return
@@ -310,7 +319,20 @@ class Commands(Effects):
         elif "/" in call.name and (program.endswith(".sh") or self.is_copied(call.name)):
             with self.parameters(rest):
                 self.script_file(call.name, call)
-        elif may_clean(program):
+        else:
+            self.unseen_program(call)
+
+    def unseen_program(self, call: Call) -> None:
+        """Note what a program does that is not known: it may call others, or clean up."""
+        for recipe, caller in self.library.callers(call.program):
+            if not caller.verbs or (call.words[:1] and call.words[0] in caller.verbs):
+                self.not_seen(call.program, call.span, " ".join(recipe.programs[0].names))
+        if what := unseen(call):
+            script = absolute(script_of(call.program, call.words) or call.name, self.process.cwd)
+            self.not_seen(what, call.span, self.copied_text(script))
+        elif text := program_text(call):
+            self.not_seen(call.program, call.span, text)
+        if may_clean(call.program):
             self.remove((UNKNOWN,), call.span, call.guards, recursive=True)
 
     def run_by_python(self, call: Call) -> tuple[tuple[Recipe, Program] | None, list[str]]:
@@ -363,6 +385,8 @@ class Commands(Effects):
             state=self.state,
             hidden_options=call.hidden_options,
         )
+        if len(operands) > 1 and operands[0] in program.scripts and not is_ordinary_target(operands[1]):
+            self.not_seen(f"{program.names[0]} {operands[0]} {operands[1]}", call.span)
         change_settings(invocation)
         self.wanted.update(reads_at_start(invocation))
         for event in events(invocation, self.events, call.span, call.guards, sudo=process.sudo):

@@ -40,6 +40,7 @@ class Copies:
             return
         *sources, target = words
         place = absolute(target or "", state.workdir)
+        ledger.placed.append((place, instruction))
         origin = next((flag.value for flag in instruction.flags if flag.name == "from"), None)
         if origin is not None:
             earlier = self.dockerfile.stages[: ledger.stage.index]

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cleanroom.engine.events import Event, Guards, Remove
+from cleanroom.engine.events import Event, Fill, Guards, How, Named, Remove, Unseen, Use
 from cleanroom.engine.expansion import Expansion
 from cleanroom.engine.process import Budget, Frame
 from cleanroom.engine.state import State, configure, detect_versions
+from cleanroom.engine.uses import is_related, root_of
 from cleanroom.recipes.library import Library
 from cleanroom.syntax.paths import absolute, escape, plain
 from cleanroom.syntax.text import Span
+
+_MAX_USES = 1_000  # of one RUN
 
 
 class Effects(Expansion):
@@ -21,6 +24,7 @@ class Effects(Expansion):
         self.budget = budget
         self.unresolved = note
         self.events: list[Event] = []
+        self.uses: list[Use] = []
         self.wanted: set[tuple[str, str]] = set()  # (recipe id, cache id) that a command reads if it starts a container
         self.frame = Frame()
 
@@ -31,11 +35,26 @@ class Effects(Expansion):
         event.command = None if frame.fixed_span is not None else frame.command
         event.nested = frame.fixed_span is not None or frame.in_text
         self.events.append(event)
+        if isinstance(event, Fill) and event.prevented in ("", "?"):
+            self.state.filled.update(map(root_of, event.paths))
 
-    def remove(self, patterns: tuple[str, ...], span: Span, guards: Guards, *, recursive: bool) -> None:
+    def name(self, path: str, how: How, span: Span) -> None:
+        """Note that a command names a place, where that has to do with a cache that was filled before."""
+        path = self.resolve(path)
+        if len(self.uses) < _MAX_USES and is_related(path, self.state.filled):
+            self.uses.append(Named(path, how, span, len(self.events)))
+
+    def not_seen(self, what: str, span: Span, text: str | None = None) -> None:
+        """Note that a command runs something that is not followed; ``text`` is what it says where that is known."""
+        if len(self.uses) < _MAX_USES:
+            self.uses.append(Unseen(what, text, span, len(self.events)))
+
+    def remove(
+        self, patterns: tuple[str, ...], span: Span, guards: Guards, *, recursive: bool, forced: bool = True
+    ) -> None:
         """Add the removal of these patterns, where there are any."""
         if patterns:
-            self.emit(Remove(patterns, recursive, span, guards, 0))
+            self.emit(Remove(patterns, recursive, span, guards, 0, forced=forced))
 
     def write(self, target: str, text: str | None, *, append: bool = False) -> None:
         """Note that a file was written; configuration files may prevent caches."""

@@ -8,6 +8,7 @@ whenever the fill did, so when its guards are among those of the fill.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import Enum
 
 from msgspec import Struct
 
@@ -32,6 +33,8 @@ class Fill(Struct):
     prevented: str = ""  # by what: an option, a variable, a file
     sudo: bool = False
     tops_up: bool = False  # adds nothing when an earlier layer holds it
+    prefetch: bool = False  # for a later command of the same manager, and nothing else
+    user: str = ""  # who runs it; "" where that is not told
     command: shell.Command | None = None  # as it stands in the Dockerfile; None in a file, or put together at run time
     nested: bool = False  # in the text of ``sh -c`` or ``eval``, or in a file: not in the shell that runs the RUN
 
@@ -50,7 +53,7 @@ class Clean(Struct):
 
 
 class Remove(Struct):
-    """``rm`` or ``find -delete``: what it removes, as patterns."""
+    """``rm`` or ``find -delete``: what it removes, as patterns. One not ``forced`` fails where there is nothing."""
 
     patterns: tuple[str, ...]
     recursive: bool
@@ -59,6 +62,7 @@ class Remove(Struct):
     order: int
     command: shell.Command | None = None
     nested: bool = False
+    forced: bool = True
 
 
 class Used(Struct):
@@ -128,3 +132,32 @@ class Unresolved(Struct, frozen=True):
 
     line: int
     reason: str
+
+
+class How(Enum):
+    """What a command wants of a place that it names."""
+
+    EXISTS = "exists"  # that it is there: chown, cd, the folder of a file that is written
+    CONTENT = "content"  # what is in it: cp, cat, any program that is not known
+    PUTS = "puts"  # it puts something there: the last word of cp
+
+
+class Named(Struct, frozen=True):
+    """A command that names a place which may be a cache, or be above or below one; ``path`` is a pattern."""
+
+    path: str
+    how: How
+    span: Span
+    order: int  # how many events of the RUN are before it
+
+
+class Unseen(Struct, frozen=True):
+    """A command that runs what is not seen: a script of the build context, a download, a target of make."""
+
+    what: str
+    text: str | None  # what it says, where that is known but not followed (Python)
+    span: Span
+    order: int
+
+
+Use = Named | Unseen

@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cleanroom.engine.assumptions import reads_input
 from cleanroom.engine.calls import Call, Environment, unwrap
 from cleanroom.engine.commands import Commands
 from cleanroom.engine.conditions import condition_of, decisive, is_test
-from cleanroom.engine.events import Fill, Guards
+from cleanroom.engine.events import Fill, Guards, How
 from cleanroom.engine.options import SHELLS
 from cleanroom.engine.process import Budget, Function
 from cleanroom.engine.programs import write_by_tee
@@ -17,7 +18,7 @@ from cleanroom.engine.removals import by_find
 from cleanroom.engine.state import State
 from cleanroom.recipes.library import Library
 from cleanroom.syntax import shell
-from cleanroom.syntax.paths import UNKNOWN, below, plain
+from cleanroom.syntax.paths import UNKNOWN, below, escape, plain
 from cleanroom.syntax.text import MappedText, Span
 
 _WORDS = 50  # of one command count as another
@@ -210,8 +211,11 @@ class Interpreter(Commands):
         elif "xargs" in call.wrappers:
             if call.program == "rm":
                 self.piped_removal(node, call)
+        elif reads_input(call.program, call.words) and not self.frame.piped_script:
+            self.not_seen(f"what comes through a pipe into {call.program}", call.span)
         elif call.program in SHELLS and not any(word.endswith(".sh") for word in call.words):
             self.unresolved(call.span, "a script that comes through a pipe could not be seen")
+            self.not_seen("a script that comes through a pipe", call.span)
 
     def downloaded(self, node: shell.Node) -> str:
         """Return the base name of the Python script whose address or path a command names, "" where it names none."""
@@ -281,6 +285,10 @@ class Interpreter(Commands):
         for redirect in redirects:
             if redirect.target is not None:
                 self.substitutions(redirect.target, guards)
+                if (target := self.value(redirect.target)) and redirect.operator != "<<<":
+                    reads = redirect.operator == "<"
+                    path = target if reads else target.rpartition("/")[0] or "."
+                    self.name(escape(path), How.CONTENT if reads else How.EXISTS, self.place(redirect.span))
             self.parts(redirect.expansions, guards)
 
 

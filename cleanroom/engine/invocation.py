@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
-from cleanroom.engine.argv import matches
+from cleanroom.engine.argv import matches, starts_with
 from cleanroom.engine.events import Clean, Event, Fill, Guards, Installed, Optional, Required, Used
 from cleanroom.engine.options import has_option
 from cleanroom.engine.state import State
@@ -37,7 +37,17 @@ class Invocation(Struct, frozen=True):
             return False
         if any((self.recipe.id, name) in stored for name in use.without_settings):
             return False
+        if use.with_variables and not self.sets(use.with_variables):
+            return False
         return matches(use, self.recipe, self.program, self.operands, self.options, self.state.base)
+
+    def sets(self, variables: Mapping[str, tuple[str, ...]]) -> bool:
+        """Return True if one of the variables has one of its values (any, where none is named), or may have it."""
+        for name, values in variables.items():
+            value = self.environment.get(name, self.state.base.environment.get(name, ""))
+            if value is None or UNKNOWN in value or (value and (not values or value.lower() in values)):
+                return True
+        return False
 
     def has(self, option: str) -> bool:
         """Tell whether it has this option."""
@@ -144,8 +154,9 @@ def events(
         empties = {cache_id for cleanup in cleaned for cache_id in cleanup.empties}
         paths = {cache.id: invocation.places(cache) for cache in recipe.caches if cache.id in empties}
         yield Clean(recipe, paths, hazards, span, guards, 0)
+    offline = set(works_offline(invocation))
     for cache in recipe.caches:
-        if any(uses(use) is not False for use in cache.needed_by):
+        if cache.id in offline or any(uses(use) is not False for use in cache.needed_by):
             yield Required(recipe, cache, 0, span, guards, sudo)
     verb = " ".join(invocation.operands[:1])
     fills = False
@@ -157,7 +168,9 @@ def events(
             if not by and places and all(path.startswith("/dev/") for path in places):
                 by = places[0]  # the build engine mounts /dev, so that it is in no layer
             tops_up = all(use.tops_up for use in matching)
-            yield Fill(recipe, cache, places, span, guards, 0, verb, by, sudo, tops_up)
+            prefetch = any(starts_with(invocation.operands, verb) for verb in recipe.prefetches)
+            user = invocation.user.partition(":")[0]
+            yield Fill(recipe, cache, places, span, guards, 0, verb, by, sudo, tops_up, prefetch, user)
     for payload in recipe.payload:
         if payload.id not in kept_out and any(uses(use) for use in payload.made_by):
             yield Installed(recipe, payload, invocation.places(payload), span, 0)
@@ -182,6 +195,22 @@ def _is_lean(lean: Lean, invocation: Invocation) -> bool:
         if value is None or UNKNOWN in value or value.lower() in wanted:
             return True
     return lean.id in state.base.lean.get(recipe.id, ()) or (recipe.id, lean.id) in state.lean
+
+
+def works_offline(invocation: Invocation) -> Iterator[str]:
+    """Yield the ids of the caches that the command line needs, since it is told to keep off the network."""
+    recipe = invocation.recipe
+    for offline in recipe.offline:
+        if offline.programs and not set(offline.programs) & set(invocation.program.names):
+            continue
+        if offline.verbs:
+            verbs: Iterable[str] = offline.verbs
+        else:
+            caches = [cache for cache in recipe.caches if cache.id in offline.caches]
+            verbs = {verb for cache in caches for use in cache.filled_by for verb in use.verbs}
+        meant = any(starts_with(invocation.operands, verb) for verb in verbs)
+        if meant and (any(map(invocation.has, offline.options)) or invocation.sets(offline.variables)):
+            yield from offline.caches
 
 
 def reads_at_start(invocation: Invocation) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from cleanroom.engine.events import Clean, Event, Fill, Remove, Unresolved
+from cleanroom.engine.events import Clean, Event, Fill, Remove, Unresolved, Use
 from cleanroom.engine.state import State
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
@@ -35,6 +35,7 @@ class Layer(Struct):
     base: Base
     scripts: tuple[MappedText, ...] = ()  # those the RUN hands to a shell; in exec form, a text of sh -c as it stands
     uid: str = ""  # the number of the user; empty when it is not known
+    uses: list[Use] = field(default_factory=list)  # of places that may be caches, and of programs that are not seen
     state: State | None = None  # what holds at its end, where it fills a cache
 
     def mount(self, paths: Iterable[str]) -> Mount | None:
@@ -90,6 +91,8 @@ class StageLedger(Struct):
     ships: bool = False
     copies: list[Copy] = field(default_factory=list)
     start: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # CMD, ENTRYPOINT -> caches that it reads
+    starts: dict[str, Layer] = field(default_factory=dict)  # what these do, and HEALTHCHECK, as if it were a layer
+    placed: list[tuple[str, Instruction]] = field(default_factory=list)  # what COPY and ADD put there, and which did
 
     @property
     def name(self) -> str:

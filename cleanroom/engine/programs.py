@@ -8,7 +8,7 @@ from cleanroom.engine.argv import new_user
 from cleanroom.engine.calls import Call
 from cleanroom.engine.effects import Effects
 from cleanroom.engine.events import Copied
-from cleanroom.engine.removals import by_rm, few
+from cleanroom.engine.removals import by_rm, few, is_forced
 from cleanroom.syntax.paths import UNKNOWN, plain
 
 
@@ -52,7 +52,7 @@ def _add_user(effects: Effects, call: Call) -> None:
 
 def _rm(effects: Effects, call: Call) -> None:
     patterns, recursive = by_rm(call.argv[1:], effects.resolve)
-    effects.remove(patterns, call.span, call.guards, recursive=recursive)
+    effects.remove(patterns, call.span, call.guards, recursive=recursive, forced=is_forced(call.words))
     effects.state.removed_files.update(map(plain, patterns))
 
 

@@ -34,6 +34,11 @@ def by_rm(operands: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple
     return few(resolve(word) for word in operands if not word.startswith("-")), recursive
 
 
+def is_forced(words: Sequence[str]) -> bool:
+    """Return True if ``rm`` with these words does not mind what is not there."""
+    return any(word == "--force" or (word[:1] == "-" and word[:2] != "--" and "f" in word) for word in words)
+
+
 def by_find(argv: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple[str, ...], bool]:
     """Return the same for ``find`` with ``-delete`` or ``-exec rm``; no pattern where it removes nothing."""
     words = [plain(word) for word in argv]

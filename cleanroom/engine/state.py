@@ -40,6 +40,7 @@ class State(Struct):
     texts: dict[str, str] = field(default_factory=dict)  # files that the build writes itself, by path
     told: set[str] = field(default_factory=set)  # managers whose version the Dockerfile told
     shell: str = ""  # the base name of the program that SHELL names
+    filled: set[str] = field(default_factory=set)  # the folders of the caches that were filled
     asked: dict[str, tuple[int, bool]] = field(default_factory=dict)  # by path: how many were removed, and if it was
 
     def copy(self) -> State:
@@ -61,6 +62,7 @@ class State(Struct):
             dict(self.texts),
             set(self.told),
             self.shell,
+            set(self.filled),
         )
 
     @property

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from cleanroom.recipes.claims import claims_of
-from cleanroom.recipes.model import FOLDER, Base, Claims, Program, Recipe, RecipeError, RecipeProblem
+from cleanroom.recipes.model import FOLDER, Base, Caller, Claims, Program, Recipe, RecipeError, RecipeProblem
 from cleanroom.suggest import did_you_mean
 from cleanroom.syntax.globs import is_glob, matches
 
@@ -87,6 +87,7 @@ class Library:
         self._known: dict[tuple[int, str], Recipe] = {}  # by supply and id
         self._index = self._settled()
         self._bases: tuple[Base, ...] | None = None
+        self._callers: dict[str, list[tuple[Recipe, Caller]]] | None = None
         self._base_cache: dict[str, Base] = {}
 
     @_as_it_is_now
@@ -132,6 +133,16 @@ class Library:
         """Return whose executable ``name`` (a base name) is."""
         index = self._index
         return self._program(index, index.names().program(name))
+
+    def callers(self, name: str) -> list[tuple[Recipe, Caller]]:
+        """Return the managers by way of which the program ``name`` of someone else installs."""
+        if self._callers is None:
+            self._callers = {}
+            for recipe in self.recipes():
+                for caller in recipe.callers:
+                    for program in caller.names:
+                        self._callers.setdefault(program, []).append((recipe, caller))
+        return self._callers.get(name, [])
 
     @_as_it_is_now
     def module(self, name: str) -> tuple[Recipe, Program] | None:

@@ -45,6 +45,7 @@ class Program(Struct, frozen=True, kw_only=True):
     folder_options: tuple[str, ...] = ()  # options whose value is the folder it works in: npm --prefix
     single_dash: bool = False  # long options begin with one dash (go build -modcacherw): -mo is not -m -o
     words_before_verb: tuple[str, ...] = ()  # globs over words that are no verb: cargo +nightly build
+    scripts: tuple[str, ...] = ()  # verbs behind which a script of the project stands: npm run build
     comes_along: bool = False  # is there wherever another program of the recipe is: apt-get beside apt
 
 
@@ -59,6 +60,7 @@ class Use(Struct, frozen=True, kw_only=True):
     with_options: tuple[str, ...] = ()  # at least one of these
     with_all_options: tuple[str, ...] = ()  # every one of these
     without_options: tuple[str, ...] = ()  # none of these
+    with_variables: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # one of them says so
     with_settings: tuple[str, ...] = ()  # only where each of these settings of the recipe is known to have a value
     without_settings: tuple[str, ...] = ()  # only where none of these is known to have one
     versions: str = ""
@@ -120,6 +122,25 @@ class Payload(Struct, frozen=True, kw_only=True):
     what: str
     paths: tuple[CachePath, ...]
     made_by: tuple[Use, ...]
+    source: str = ""
+
+
+class Offline(Struct, frozen=True, kw_only=True):
+    """Options and variables that forbid the network: what the command then uses must lie in the caches already."""
+
+    caches: tuple[str, ...]  # which it then needs
+    options: tuple[str, ...] = ()
+    variables: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # name -> values; empty: any
+    verbs: tuple[str, ...] = ()  # only these; empty: all that fill one of the caches
+    programs: tuple[str, ...] = ()  # only these of the recipe's programs (as named there)
+    source: str = ""
+
+
+class Caller(Struct, frozen=True, kw_only=True):
+    """A program of someone else that installs by way of the manager, and may need what its caches hold."""
+
+    names: tuple[str, ...]
+    verbs: tuple[str, ...] = ()  # only with one of these as its first word; empty: always
     source: str = ""
 
 
@@ -313,6 +334,9 @@ class Recipe(Struct, frozen=True, kw_only=True):
     hazards: tuple[Hazard, ...] = ()
     keep: tuple[Keep, ...] = ()
     payload: tuple[Payload, ...] = ()
+    offline: tuple[Offline, ...] = ()
+    prefetches: tuple[str, ...] = ()  # verbs that do nothing but fetch what a later command uses: mod download
+    callers: tuple[Caller, ...] = ()
     lean: tuple[Lean, ...] = ()
     proof: tuple[Proof, ...] = ()  # one for each image or version to measure
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # {"hadolint": ("DL3009",)}

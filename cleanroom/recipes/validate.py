@@ -299,6 +299,7 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     payload = [value for _, value in _select(recipe, "payload", "*", "id") if isinstance(value, str)]
     yield from _unknown([*caches, *payload], "cache", _select(recipe, "preventions", "*", "caches", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "remedies", "*", "caches", "*"))
+    yield from _unknown(caches, "cache", _select(recipe, "offline", "*", "caches", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "hazards", "*", "when_prevented", "*"))
     yield from _unknown(caches, "cache", _select(recipe, "proof", "*", "trials", "*", "caches", "*"))
     hazards = [value for _, value in _select(recipe, "hazards", "*", "id") if isinstance(value, str)]
@@ -311,6 +312,8 @@ def _recipe_problems(recipe: Any) -> Iterator[tuple[Place, str]]:
     yield from _unknown(programs, "program", _select(recipe, "caches", "*", "filled_by", "*", "programs", "*"))
     yield from _unknown(programs, "program", _select(recipe, "payload", "*", "made_by", "*", "programs", "*"))
     yield from _unknown(programs, "program", _select(recipe, "settings", "*", "programs", "*"))
+    yield from _unknown(programs, "program", _select(recipe, "caches", "*", "needed_by", "*", "programs", "*"))
+    yield from _unknown(programs, "program", _select(recipe, "offline", "*", "programs", "*"))
     for section in ("signs", "cleanups", "preventions", "hazards", "lean"):
         yield from _unknown(programs, "program", _select(recipe, section, "*", "use", "programs", "*"))
 

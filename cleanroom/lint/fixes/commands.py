@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from cleanroom.engine.events import Clean, Copied, Fill, Remove
 from cleanroom.engine.ledger import Layer, Ledger, Mount
 from cleanroom.lint.findings import Finding, Fix
-from cleanroom.lint.fixes import left_behind, needs, remedies
+from cleanroom.lint.fixes import left_behind, remedies
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.remedies import Plan
 from cleanroom.lint.fixes.script import Link, Place
-from cleanroom.lint.rules.left_behind import shipped
+from cleanroom.lint.fixes.uses import followers, in_layer, taken_by
 from cleanroom.lint.rules.over_cleaned import removes
-from cleanroom.recipes.model import Hazard, Recipe
+from cleanroom.recipes.model import Hazard, Recipe, Remedy
 from cleanroom.syntax import shell
 from cleanroom.syntax.globs import matches
 from cleanroom.syntax.paths import ANYWHERE, below
@@ -124,16 +124,12 @@ def _replace(site: Site, event: Clean, hazard: Hazard) -> Fix:
     if in_string and not re.fullmatch(r"[\w /.*~-]+", text):
         raise DeclinedError("the command stands in a text of its own")
     plan = Plan(f"write {text} instead", [Edit(Span(words[0].span.start, words[-1].span.end), text)], cleaning.why)
+    events = remedies.simulate(site, [text])
+    plan.taken = taken_by(site.ledger, site.layer, events, event.order)
+    for user in in_layer(site.ledger, plan.taken, after=event.order):
+        raise DeclinedError(user.reason)
     remedy = next((remedy for remedy in recipe.remedies if remedy.run == hazard.instead), None)
-    if remedy is not None:
-        gone = [
-            outcome
-            for outcome in shipped(site.ledger)
-            if outcome.layer is site.layer
-            and outcome.fill.recipe.id == recipe.id
-            and outcome.fill.cache.id in remedy.caches
-        ]
-        left_behind.provide(site, plan, gone, remedy)
+    left_behind.provide(site, plan, remedy or Remedy(kind="clean", caches=()))
     return _done(plan)
 
 
@@ -224,7 +220,7 @@ def _without_file(site: Site, fill: Fill) -> Fix:
     """Remove the file of the base that empties the cache after each use."""
     file = fill.cache.kept_out_by_file
     caches = {cache.id: cache for cache in fill.recipe.caches if cache.kept_out_by_file == file}
-    layers = [site.layer, *(layer for layers in needs.followers(site.ledger, site.layer) for layer in layers)]
+    layers = [site.layer, *(layer for layers in followers(site.ledger, site.layer) for layer in layers)]
     for layer in layers:
         for event in layer.events:
             if (

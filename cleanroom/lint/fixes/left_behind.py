@@ -11,10 +11,10 @@ from cleanroom.engine.events import Clean, Fill, Remove, Required, Used
 from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.engine.settle import empties
 from cleanroom.lint.findings import Finding, Fix
-from cleanroom.lint.fixes import needs, remedies
-from cleanroom.lint.fixes.needs import Wanting
+from cleanroom.lint.fixes import remedies
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.remedies import Plan
+from cleanroom.lint.fixes.uses import User, in_layer, later, payload_in, prefetched_for, topped_up
 from cleanroom.lint.rules.left_behind import shipped
 from cleanroom.recipes.facts import applies
 from cleanroom.recipes.model import Remedy
@@ -39,10 +39,6 @@ def fix(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
     if outcome is None:
         raise DeclinedError(f"the command that fills it is not in this {ledger.dockerfile.run}")
     left = [item for item in outcomes if item.layer is outcome.layer and item.fill.recipe.id == finding.manager]
-    if (line := needs.copier(ledger, outcome)) is not None:
-        raise DeclinedError(f"line {line} takes it into another stage, which may need it")
-    if (line := needs.offline_user(ledger, outcome.fill, outcome.layer)) is not None:
-        raise DeclinedError(f"line {line} works from the cache alone")
     found: list[Fix] = []
     reasons: list[str] = []
     for remedy in _candidates(outcome, left, prefer):
@@ -99,11 +95,12 @@ def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy
     site = Site(ledger, outcome.layer)
     plan = _WRITERS[_way(remedy)](site, remedy, left)
     if remedy.kind == "clean" and (command := _only_fetches(site, outcome)):
-        plan = Plan(f"drop this {site.run}, which does nothing but {command}", [without_instruction(site)], plan.why)
+        title = f"drop this {site.run}, which does nothing but {command}"
+        plan = Plan(title, [without_instruction(site)], plan.why, plan.taken)
     gone = [item for item in left if item.fill.cache.id in remedy.caches]
     if remedy.kind == "mount":
         _check_hidden(site, outcome, remedy)
-    provide(site, plan, gone, remedy)
+    provide(site, plan, remedy)
     _keep_topped_up(site, plan, gone, remedy)
     if drop and outcome.early is not None and remedy.kind == "clean":
         _drop_early(site, outcome, plan)
@@ -116,14 +113,14 @@ def _keep_topped_up(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy)
     """Add to ``plan`` the same remedy for later RUNs that only top up what this one fetches. Raises DeclinedError."""
     ledger = site.ledger
     for outcome in gone:
-        line = needs.fetches_for(ledger, outcome.fill, outcome.layer)
-        for later in needs.topped_up(ledger, outcome):
-            line = ledger.source.position(later.fill.span.start)[0]
+        line = prefetched_for(ledger, outcome)
+        for other in topped_up(ledger, outcome):
+            line = ledger.source.position(other.fill.span.start)[0]
             if remedy.kind == "prevent" and remedy.variable:
                 continue
-            extra = _WRITERS[_way(remedy)](Site(ledger, later.layer), remedy, [later])
+            extra = _WRITERS[_way(remedy)](Site(ledger, other.layer), remedy, [other])
             plan.edits += [edit for edit in extra.edits if edit not in plan.edits]
-            plan.title += f", and to the RUN on line {later.layer.instruction.line}"
+            plan.title += f", and to the RUN on line {other.layer.instruction.line}"
             plan.why = plan.why or extra.why
         if line is not None and remedy.kind != "prevent" and not plan.why:
             plan.why = f"line {line} uses what this fetches ahead, and would fetch it again"
@@ -188,40 +185,48 @@ def may_change_sources(text: str) -> bool:
     return bool(_SOURCES.search(text) or (".deb" in text and _INSTALLS_FILE.search(text)))
 
 
-def provide(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy) -> None:
-    """Add to ``plan`` what lets later RUNs do without the caches that are gone. Raises DeclinedError."""
-    ledger = site.ledger
-    for outcome in gone:
-        cache = outcome.fill.cache
-        if not cache.needed_by:
-            continue
-        line = needs.unseen(ledger, outcome.layer)
-        if line is not None and not plan.why:
-            plan.why = f"what line {line} runs could not be seen, and may need {cache.what}"
-        if (other := needs.installer(ledger, outcome)) is not None and not plan.why:
-            plan.why = f"line {other[0]} runs {other[1]}, which may need {cache.what}"
-        for wanting in needs.wanting(ledger, outcome):
-            _refill(ledger, plan, outcome, wanting, remedy)
+def provide(site: Site, plan: Plan, remedy: Remedy) -> None:
+    """Add to ``plan`` what lets later lines do without what it takes. Raises DeclinedError."""
+    taken = plan.taken
+    if taken is None:
+        return
+    if (found := payload_in(site.ledger, taken)) is not None:
+        raise DeclinedError(f"it would take {found[1]}, from line {found[0]}")
+    if taken.unmade:
+        for user in in_layer(site.ledger, taken, after=taken.order):
+            if user.certain:
+                raise DeclinedError(user.reason)
+    users = list(later(site.ledger, taken))
+    for user in users:
+        if user.certain and user.need is None:
+            raise DeclinedError(user.reason)
+    done: set[int] = set()
+    for user in users:
+        if user.need is None:
+            plan.why = plan.why or user.reason
+        elif user.layer.instruction.span.start not in done:
+            done.add(user.layer.instruction.span.start)
+            _refill(site, plan, user, remedy)
 
 
-def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, remedy: Remedy) -> None:
+def _refill(site: Site, plan: Plan, user: User, remedy: Remedy) -> None:
     """Add to ``plan`` the edits that have a later RUN fetch for itself what it needs. Raises DeclinedError."""
-    cache, need = outcome.fill.cache, wanting.need
-    there = Site(ledger, wanting.layer)
-    line = ledger.source.position(need.span.start)[0]
-    reason = f"line {line} needs {cache.what} from here"
-    family = wanting.layer.base.family
-    if not cache.refill or not (family == "debian" or (not family and outcome.fill.verb == "update")):
+    ledger, here, filled, need, reason = site.ledger, site.layer, user.part.fill, user.need, user.reason
+    assert need is not None
+    cache = filled.cache
+    there = Site(ledger, user.layer)
+    family = user.layer.base.family
+    if not cache.refill or not (family == "debian" or (not family and filled.verb == "update")):
         raise DeclinedError(reason)  # where its update ran, the command is there, whatever the base is
-    if ledger.stages[wanting.layer.stage] is not ledger.stages[outcome.layer.stage]:
+    if ledger.stages[user.layer.stage] is not ledger.stages[here.stage]:
         raise DeclinedError(f"{reason}, in a stage built on this one")
-    if wanting.layer.instruction.onbuild or outcome.layer.instruction.onbuild:
+    if user.layer.instruction.onbuild or here.instruction.onbuild:
         raise DeclinedError(f"{reason}, when another image is built")
-    start, end = outcome.fill.span.end, need.span.start
+    start, end = filled.span.end, need.span.start
     between = ledger.dockerfile.text[start:end]
     if may_change_sources(between) or any(
         _WHOLE.match(ledger.dockerfile.text[item.span.start : item.span.end])
-        for item in ledger.stages[outcome.layer.stage].stage.instructions
+        for item in ledger.stages[here.stage].stage.instructions
         if start < item.span.start < end
     ):
         raise DeclinedError(f"{reason}, and the sources of packages change in between")
@@ -231,21 +236,20 @@ def _refill(ledger: Ledger, plan: Plan, outcome: Outcome, wanting: Wanting, reme
     if need.command is None or need.nested or link.span != need.command.span:
         raise DeclinedError(f"{reason}, from within another command")
     sudo = "sudo " if need.sudo and there.is_root() is not True else ""
-    refill = refilling(outcome.fill, ledger.dockerfile.text) or cache.refill
+    refill = refilling(filled, ledger.dockerfile.text) or cache.refill
     edit = script.lead(place, f"{sudo}{refill}")
     if edit is None:
         raise DeclinedError(f"{reason}, and no command can be put before it")
     plan.edits.append(edit)
-    plan.title += f", and {refill} on line {line}, which needs it"
-    if not wanting.cleans and remedy.kind == "clean":
-        fill = Fill(
-            outcome.fill.recipe, cache, outcome.fill.paths, need.span, need.guards, need.order, "", sudo=need.sudo
-        )
+    plan.title += f", and {refill} on line {user.line}, which needs it"
+    if not user.cleans and remedy.kind == "clean":
+        fill = Fill(filled.recipe, cache, filled.paths, need.span, need.guards, need.order, "", sudo=need.sudo)
+        fill.user = filled.user
         fill.command = need.command
-        extra = remedies.clean(there, remedy, [Outcome(fill, wanting.layer, Status.LEFT)])
+        extra = remedies.clean(there, remedy, [Outcome(fill, user.layer, Status.LEFT)])
         plan.edits += extra.edits
         plan.why = plan.why or extra.why
-    elif not wanting.cleans:
+    elif not user.cleans:
         raise DeclinedError(reason)
 
 

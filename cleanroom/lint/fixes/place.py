@@ -9,6 +9,7 @@ from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.engine.options import SHELLS, read_shell
 from cleanroom.lint.fixes.script import Place, Script
 from cleanroom.syntax import shell
+from cleanroom.syntax.text import Span
 
 
 class DeclinedError(Exception):
@@ -126,19 +127,22 @@ class Site:
 
     def place(self, event: Event) -> Place:
         """Return the link of the script in which the command of ``event`` stands. Raises DeclinedError."""
-        place = self.script().locate(event.span)
+        return self.place_of(event.span)
+
+    def place_of(self, span: Span) -> Place:
+        """Return the link of the script in which a span stands. Raises DeclinedError."""
+        place = self.script().locate(span)
         if place is None:
             raise DeclinedError(f"the command does not stand in the text of this {self.run}")
         return place
 
-    def uses(self, recipe: str, caches: tuple[str, ...]) -> tuple[Place, Place]:
-        """Return the first and the last link that fill, or need, one of a manager's caches. Raises DeclinedError."""
-        places = [
-            self.place(event)
+    def uses(self, recipe: str, caches: tuple[str, ...]) -> list[Event]:
+        """Return the events that fill, or need, one of a manager's caches, in their order."""
+        return [
+            event
             for event in self.layer.events
             if isinstance(event, (Fill, Required)) and event.recipe.id == recipe and event.cache.id in caches
         ]
-        return min(places), max(places)
 
     def is_root(self) -> bool | None:
         """Tell whether root runs the RUN; None when that is not known, since the base image may have its own user."""

@@ -6,13 +6,15 @@ import re
 
 from msgspec import Struct
 
-from cleanroom.engine.events import Clean, Fill, Remove
+from cleanroom.engine.events import Clean, Event, Fill, Remove
 from cleanroom.engine.interpreter import Interpreter
 from cleanroom.engine.ledger import Outcome, Status
 from cleanroom.engine.options import PYTHON
 from cleanroom.engine.settle import empties
+from cleanroom.engine.state import State
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.script import Place
+from cleanroom.lint.fixes.uses import Taken, in_layer, mounted, taken_by, unmade
 from cleanroom.recipes.facts import at_home
 from cleanroom.recipes.model import Recipe, Remedy
 from cleanroom.syntax import shell
@@ -28,6 +30,7 @@ class Plan(Struct):
     title: str
     edits: list[Edit]
     why: str = ""
+    taken: Taken | None = None  # what it takes out of the layer
 
 
 # -- the text of a clean-up --------------------------------------------------------------------------------------------
@@ -120,16 +123,16 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     recipe = left[0].fill.recipe
     cleaning = read_cleaning(remedy.run, recipe)
     script = site.script()
-    first, after = site.uses(recipe.id, remedy.caches)
     plan = Plan("", [], cleaning.why)
     fills = [outcome.fill for outcome in left if outcome.fill.cache.id in remedy.caches]
     prefix = _sudo(site, remedy, fills, plan)
     commands = [_written(site, words, recipe, fills, prefix) for words in cleaning.commands]
     operands = [word for words in commands if "rm" in words[:2] for word in words[1:] if word[:1] in "/~"]
     _check_operands(site, operands)
-    _check_reach(site, [" ".join(words) for words in commands], fills)
+    events = _check_reach(site, [" ".join(words) for words in commands], fills)
     if cleaning.own and not cleaning.why:
         _check_own(site, fills)
+    first, after = _behind_uses(site, plan, events, site.uses(recipe.id, remedy.caches))
     if cleaning.paths and not prefix and (found := script.removal(after, first)):
         place, removal = found
         present = {word.raw for word in removal.words}
@@ -151,6 +154,23 @@ def clean(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     return plan
 
 
+def _behind_uses(site: Site, plan: Plan, events: list[Event], uses: list[Event]) -> tuple[Place, Place]:
+    """Return the first and the last link of the RUN that fill or use what a clean-up takes. Raises DeclinedError.
+
+    ``events`` are those of the clean-up, ``uses`` those of the RUN that fill or need the caches.
+    """
+    taken = taken_by(site.ledger, site.layer, events, len(site.layer.events))
+    plan.taken = taken
+    last = max(event.order for event in uses)
+    places = [site.place(event) for event in uses]
+    users = [(user, site.place_of(user.span)) for user in in_layer(site.ledger, taken, after=last)]
+    first, after = min(places), max([*places, *(place for _, place in users)])
+    if not site.script().spots(after, first) and not any(user.certain for user, _ in users):
+        plan.why = next((user.reason for user, _ in users), "")
+        after = max(places)
+    return first, after
+
+
 def _why_no_spot(site: Site, after: Place) -> str:
     script = site.script()
     if script.statements[after.statement].terminator == "&":
@@ -167,27 +187,22 @@ def _sudo(site: Site, remedy: Remedy, fills: list[Fill], plan: Plan) -> str:
     with_sudo = any(fill.sudo for fill in fills)
     root = site.is_root()
     if with_sudo and root is not True:
-        if any(fill.command is not None and _names_user(fill.command) for fill in fills):
+        if any(_is_another(site, fill) for fill in fills):
             raise DeclinedError("the command runs as another user")
         if not re.search(r"NOPASSWD:\s*ALL", site.text):
             plan.why = plan.why or "sudo may allow the user only some commands"
         return "sudo"
-    if any(fill.command is not None and _names_user(fill.command) for fill in fills):
+    if any(_is_another(site, fill) for fill in fills):
         raise DeclinedError("the command runs as another user")
     if remedy.root_only and root is False:
         raise DeclinedError(f"only root can do it, and the user of this {site.run} is {site.layer.user}")
     return ""
 
 
-_OTHER_USER = frozenset(("gosu", "su-exec", "runuser", "su", "setpriv", "chroot"))
-
-
-def _names_user(command: shell.Command) -> bool:
-    words = [word.raw for word in command.words[:6]]
-    return bool(_OTHER_USER & {word.rpartition("/")[2] for word in words}) or (
-        "sudo" in words
-        and any(word in ("-u", "--user", "-i", "--login") or word.startswith("--user=") for word in words)
-    )
+def _is_another(site: Site, fill: Fill) -> bool:
+    """Return True if another user than the one in force ran a command, other than root by sudo."""
+    names = {user.partition(":")[0].replace("root", "0") for user in (fill.user, site.layer.user)}
+    return bool(fill.user) and not fill.sudo and len(names) > 1
 
 
 def _written(site: Site, words: tuple[str, ...], recipe: Recipe, fills: list[Fill], prefix: str) -> tuple[str, ...]:
@@ -229,21 +244,32 @@ def _program(site: Site, name: str, recipe: Recipe, fills: list[Fill]) -> str:
     raise DeclinedError(f"it is not known whether there is a program {name} here")
 
 
-def _check_reach(site: Site, texts: list[str], fills: list[Fill]) -> None:
-    """Raise DeclinedError when a clean-up, run at the end of the layer, would not empty what is left."""
-    state = site.layer.state
-    if state is None:
-        return
-    walker = Interpreter(site.ledger.library, state.copy(), lambda _: None, lambda *_: None)
-    walker.run(MappedText([(" && ".join(texts), 0)]))
-    for event in walker.events:
+def _check_reach(site: Site, texts: list[str], fills: list[Fill]) -> list[Event]:
+    """Return what a clean-up does at the end of the layer. Raises DeclinedError when it leaves something."""
+    if site.layer.state is None:
+        return []
+    events = simulate(site, texts)
+    for event in events:
         paths = [path for paths in event.paths.values() for path in paths] if isinstance(event, Clean) else []
         if (mount := site.layer.mount(paths)) is not None:
             raise DeclinedError(f"it would also empty the mount on {mount.target}")
     for fill in fills:
-        if not any(isinstance(event, (Clean, Remove)) and empties(event, fill) for event in walker.events):
+        if not any(isinstance(event, (Clean, Remove)) and empties(event, fill) for event in events):
             shown = fill.paths[0].replace(UNKNOWN, "…") if fill.paths else "where is not known"
             raise DeclinedError(f"the cache lies elsewhere here: {shown}")
+    return events
+
+
+def simulate(site: Site, texts: list[str]) -> list[Event]:
+    """Return what commands do at the end of the layer."""
+    state = site.layer.state
+    walker = Interpreter(site.ledger.library, state.copy() if state else State(site.layer.base), _nothing, _nothing)
+    walker.run(MappedText([(" && ".join(texts), 0)]))
+    return walker.events
+
+
+def _nothing(*_: object) -> None:
+    """Read no script, and take no notes."""
 
 
 def _check_operands(site: Site, operands: list[str]) -> None:
@@ -288,8 +314,6 @@ def _check_own(site: Site, fills: list[Fill]) -> None:
             continue
         inside = site.text[link.span.start : link.span.end]
         words = inside.split()
-        if fill.nested and words[:1] and words[0].rpartition("/")[2] in _OTHER_USER:
-            raise DeclinedError("the command runs as another user")
         isolated = fill.nested or _in_subshell(script.link(place).node, fill.command)
         if isolated and (_PATH_CHANGES.search(inside) or re.search(r"\s-\w*[li]\w*\s", inside)):
             raise DeclinedError("the command runs in a shell of its own, which may find other programs")
@@ -318,7 +342,13 @@ def option(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         if event.cache.id not in remedy.caches or event.cache.minor:
             continue
         edits.add(insert_option(site, event, remedy.option, remedy.verbs))
-    return Plan(f"add {remedy.option}", keep_columns(site, sorted(edits)))
+    taken = unmade(site.layer, _fills(left, remedy))
+    return Plan(f"add {remedy.option}", keep_columns(site, sorted(edits)), taken=taken)
+
+
+def _fills(left: list[Outcome], remedy: Remedy) -> list[Fill]:
+    """Return the fills of the caches of a remedy."""
+    return [outcome.fill for outcome in left if outcome.fill.cache.id in remedy.caches]
 
 
 def keep_columns(site: Site, edits: list[Edit]) -> list[Edit]:
@@ -432,7 +462,8 @@ def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     assignment = f"{remedy.variable}={remedy.value}"
     keyword = "ONBUILD ENV" if layer.instruction.onbuild else "ENV"
     line = _first_line(site, remedy, left[0].fill.recipe)
-    return Plan(f"set ENV {assignment}", [above(site, line, f"{keyword} {assignment}")])
+    taken = unmade(layer, _fills(left, remedy))
+    return Plan(f"set ENV {assignment}", [above(site, line, f"{keyword} {assignment}")], taken=taken)
 
 
 def _first_line(site: Site, remedy: Remedy, recipe: Recipe) -> int:
@@ -471,7 +502,7 @@ def before(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     cleaning = read_cleaning(remedy.run, recipe)
     fills = [event for event in site.layer.events if isinstance(event, Fill) and event.recipe.id == recipe.id]
     first = min(site.place(fill) for fill in fills)
-    plan = Plan(f"run {remedy.run} first", [], cleaning.why)
+    plan = Plan(f"run {remedy.run} first", [], cleaning.why, unmade(site.layer, _fills(left, remedy)))
     prefix = _sudo(site, remedy, fills, plan)
     texts = [" ".join(_written(site, words, recipe, fills, prefix)) for words in cleaning.commands]
     edit = site.script().lead(first, " && ".join(texts))
@@ -547,7 +578,9 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     ):
         shown = fills[0].paths[0].replace(UNKNOWN, "…") if fills[0].paths else "?"
         raise DeclinedError(f"the cache lies elsewhere here: {shown}")
-    plan = Plan(f"mount a cache on {', '.join(_targets(flags))}", [])
+    plan = Plan(
+        f"mount a cache on {', '.join(_targets(flags))}", [], taken=mounted(site.ledger, layer, _targets(flags))
+    )
     instruction = layer.instruction
     match = re.compile(r"(?:ONBUILD\s+)?RUN\b", re.IGNORECASE).match(site.text, instruction.span.start)
     if instruction.flags:
