@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from cleanroom.images.compression import Share, used
 from cleanroom.images.contents import Contents
+from cleanroom.images.image import LayerSource
 from cleanroom.images.matching import Found, Matcher
 from cleanroom.images.places import Place
 from cleanroom.images.tree import Entry, Tree
@@ -14,15 +17,19 @@ from cleanroom.recipes.model import Recipe
 Owners = dict[bytes, tuple[Entry, tuple[Place, ...]]]  # by path: what is there, and whose it may be
 
 
+_NOTHING = Share()
+
+
 @dataclass(slots=True)
 class Weight:
     """What a cache weighs in a layer, at some paths."""
 
     files: int = 0
     size: int = 0  # bytes that would not be there without the cache
-    stored: int = 0  # bytes of the layer as it is pulled
+    stored: Share = _NOTHING  # bytes of the layer as it is pulled
     linked: int = 0  # bytes that have another name outside of any cache: to remove the cache does not free them
     paths: dict[bytes, int] = field(default_factory=dict)  # bytes by path
+    inodes: array[int] = field(default_factory=lambda: array("Q"))  # of files that weigh something
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,53 @@ def weigh(
         else:
             weights[key].linked += tree.sizes[number]
             weights[key].paths.setdefault(top, 0)
+    _store(contents, weights)
     return weights, counted
+
+
+def _store(contents: Contents, weights: Mapping[Key, Weight]) -> None:
+    """Find out what each weight takes of its layer as it is pulled.
+
+    The marks of a stream tell, unless files of a cache alternate with others between two of them: then a layer in gzip
+    is read once more, and else the weight is between two numbers.
+    """
+    unsure: dict[int, list[Weight]] = {}
+    for key, weight in weights.items():
+        layer = contents.layers[key.layer]
+        weight.stored = layer.share(_ranges(contents.tree, weight))
+        if not weight.stored.is_sure and layer.compression == "gzip":
+            unsure.setdefault(key.layer, []).append(weight)
+    for number, some in unsure.items():
+        source = contents.layers[number].source
+        if source is not None:
+            _measure(contents.tree, source, some)
+
+
+def _ranges(tree: Tree, weight: Weight) -> Iterator[tuple[int, int]]:
+    """Yield where the files of a weight stand in their layer, in order; neighbours are one range."""
+    begin = end = 0
+    for number in sorted(weight.inodes):  # inodes are numbered as they come
+        if tree.starts[number] != end:
+            if end > begin:
+                yield begin, end
+            begin = tree.starts[number]
+        end = tree.ends[number]
+    if end > begin:
+        yield begin, end
+
+
+def _measure(tree: Tree, source: LayerSource, weights: Iterable[Weight]) -> None:
+    """Read a layer in gzip once more, and stop where files of these weights begin and end."""
+    found = sorted(
+        (start, end, number) for number, weight in enumerate(weights) for start, end in _ranges(tree, weight)
+    )
+    sums: dict[int, int] = {}
+    with source.open() as file:
+        stops = used(file.read, (stop for start, end, _ in found for stop in (start, end)), source.name)
+        for (_, _, number), begin, end in zip(found, stops, stops, strict=True):
+            sums[number] = sums.get(number, 0) + end - begin
+    for number, weight in enumerate(weights):
+        weight.stored = Share(sums[number], sums[number], sums[number])
 
 
 def _add(weight: Weight, contents: Contents, number: int, top: bytes) -> None:
@@ -85,7 +138,7 @@ def _add(weight: Weight, contents: Contents, number: int, top: bytes) -> None:
     weight.size += size
     weight.paths[top] = weight.paths.get(top, 0) + size
     if size:
-        weight.stored += contents.layers[tree.layers[number]].share(tree.starts[number], tree.ends[number])
+        weight.inodes.append(number)
 
 
 def _shown(path: bytes, place: Place) -> bytes:

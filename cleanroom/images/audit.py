@@ -50,6 +50,7 @@ class Leftover:
     files: int
     bytes: int  # that the image would not have without it
     stored: int
+    stored_between: tuple[int, int]  # what it is between, where files of several kinds are packed together
     linked: int  # bytes under its paths that are files of something else too: removing the cache does not free them
     removed_in: int | None  # the layer that removes or replaces it, from 1; the bytes ship all the same
     is_base: bool
@@ -210,7 +211,8 @@ def _leftover(
         paths=tuple(f"/{show(path)}" for path, _ in sorted(weight.paths.items(), key=lambda item: (-item[1], item[0]))),
         files=weight.files,
         bytes=weight.size,
-        stored=weight.stored,
+        stored=weight.stored.guess,
+        stored_between=(weight.stored.low, weight.stored.high),
         linked=weight.linked,
         removed_in=key.removed_in + 1 if key.removed_in >= 0 else None,
         is_base=key.layer < base.layers,

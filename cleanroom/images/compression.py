@@ -8,7 +8,8 @@ import lzma
 import zlib
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +17,54 @@ from cleanroom.images.image import ImageError, Limits
 
 PIECE = 1 << 20  # bytes handed on at once, at most
 _READ = 1 << 16  # bytes read at once
+_STEP = 1 << 13  # bytes read at once where each byte counts: what is left of them is copied at every stop
+_NEAR = 130_000  # bytes
 _GZIP, _ZSTD, _XZ, _BZIP2 = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\x00", b"BZh"
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many stored bytes something takes: a guess, and what it is between."""
+
+    low: int = 0
+    guess: int = 0
+    high: int = 0
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether the guess is true within 5 % or 130 kB, whichever is more."""
+        return self.high - self.low <= max(_NEAR, self.guess // 20)
+
+
+def _most(unpacked: int) -> float:
+    """Return what so many bytes take at most: what does not compress is stored as it is, with a little around it."""
+    return unpacked * 1.001 + 64
+
+
+def used(read: Callable[[int], bytes], positions: Iterable[int], name: str) -> Iterator[int]:
+    """Yield how many bytes of a gzip stream are used when so many came of it, for positions in order.
+
+    That is true to some bytes, at the cost of unpacking it once more. Raises ImageError.
+    """
+    unpacker = zlib.decompressobj(31)
+    data = b""
+    taken = unpacked = 0
+    try:
+        for position in positions:
+            while unpacked < position:
+                if not data:
+                    data = read(_STEP)
+                    taken += len(data)
+                    if not data:
+                        raise ImageError(f"{name}: the compressed data is cut off")
+                unpacked += len(unpacker.decompress(data, min(position - unpacked, PIECE)))
+                data = unpacker.unconsumed_tail
+                if unpacker.eof:
+                    data = unpacker.unused_data.lstrip(b"\0")
+                    unpacker = zlib.decompressobj(31)
+            yield taken - len(data)
+    except zlib.error as error:
+        raise ImageError(f"{name}: the compressed data is broken: {error}") from None
 
 
 class Stream:
@@ -53,11 +101,41 @@ class Stream:
         self._outer = array("Q", [0])  # marks: after so many unpacked bytes …
         self._inner = array("Q", [0])  # … so many stored bytes were used
 
-    def share(self, start: int, end: int) -> int:
-        """Return how many stored bytes hold the unpacked bytes from ``start`` to ``end``, to about 130 kB."""
+    def share(self, ranges: Iterable[tuple[int, int]]) -> Share:
+        """Return how many stored bytes hold these ranges of unpacked ones, which are in order and do not overlap."""
         if not self.compression:
-            return end - start
-        return round(self._used(end) - self._used(start))
+            count = sum(end - start for start, end in ranges)
+            return Share(count, count, count)
+        guess = low = high = 0.0
+        for index, covered in self._covered(ranges):
+            unpacked = self._outer[index + 1] - self._outer[index]
+            stored = self._inner[index + 1] - self._inner[index]
+            guess += stored * covered / unpacked
+            if covered == unpacked:
+                low += stored
+                high += stored
+            else:
+                low += max(stored - _most(unpacked - covered), 0.0)
+                high += min(stored, _most(covered))
+        return Share(round(low), round(guess), round(high))
+
+    def _covered(self, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+        """Yield the stretches between two marks that the ranges touch, and how many bytes they have of each."""
+        index = covered = 0
+        for start, end in ranges:
+            while start < end:
+                found = max(bisect_right(self._outer, start, index) - 1, 0)
+                if found + 1 >= len(self._outer):
+                    break
+                if found != index:
+                    if covered:
+                        yield index, covered
+                    index, covered = found, 0
+                stop = min(end, self._outer[index + 1])
+                covered += stop - start
+                start = stop
+        if covered:
+            yield index, covered
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -93,15 +171,10 @@ class Stream:
                 "--trust reads it all the same"
             )
 
-    def _used(self, position: int) -> float:
-        index = min(bisect_right(self._outer, position), len(self._outer) - 1)
-        if index == 0:
-            return float(self._inner[0])
-        left, right = self._outer[index - 1], self._outer[index]
-        share = min((position - left) / (right - left), 1.0) if right > left else 1.0
-        return self._inner[index - 1] + share * (self._inner[index] - self._inner[index - 1])
-
     def _mark(self) -> None:
+        if self.unpacked == self._outer[-1]:  # what follows the last byte: a checksum, padding
+            self._inner[-1] = self.stored - self._pending
+            return
         self._outer.append(self.unpacked)
         self._inner.append(self.stored - self._pending)
 

@@ -11,13 +11,14 @@ from pathlib import Path
 from queue import Empty, Queue
 from threading import Event, Thread
 
-from cleanroom.images.compression import Stream
-from cleanroom.images.image import DEFAULT, Image, ImageError, Limits
+from cleanroom.images.compression import Share, Stream
+from cleanroom.images.image import DEFAULT, Image, ImageError, LayerSource, Limits
 from cleanroom.images.tar import FILE, FOLDER, LINK, OTHER, SYMLINK, Member, members
 from cleanroom.images.tree import Names, Tree, show
 
 PASSWD, OS_RELEASE = b"etc/passwd", b"etc/os-release"
 _WANTED = (PASSWD, b"/os-release")
+Ranges = Iterable[tuple[int, int]]
 _AHEAD = 8  # pieces, of a MiB at most
 _LARGEST_TEXT = 1 << 20
 _NOT_FILES = (b"proc", b"sys", b"dev")  # of the container one is in: nothing that an image has
@@ -35,7 +36,8 @@ class LayerContents:
     compression: str = ""
     files: int = 0
     bytes: int = 0  # of its files
-    share: Callable[[int, int], int] = lambda start, end: end - start  # stored bytes of a range of unpacked ones
+    share: Callable[[Ranges], Share] = lambda _: Share()  # the stored bytes of ranges of unpacked ones
+    source: LayerSource | None = None  # to be read once more
 
 
 @dataclass(slots=True)
@@ -80,16 +82,13 @@ def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None]
             )
             layer = _layer(tree, contents.texts, stream)
         budget -= stream.unpacked
+        layer.source = source
         if same is not None:
-            layer = replace(layer, stored=0, share=_nothing)  # one blob is pulled once
+            layer = replace(layer, stored=0, share=lambda _: Share(), source=None)  # one blob is pulled once
         elif source.digest or source.diff_id:
             known[source.digest or source.diff_id] = layer
         contents.layers.append(layer)
     return contents
-
-
-def _nothing(start: int, end: int) -> int:  # noqa: ARG001 - as the other shares
-    return 0
 
 
 def _told(read: Callable[[int], bytes], progress: Callable[[int], None] | None) -> Callable[[int], bytes]:
@@ -182,7 +181,7 @@ def _folder(root: str, limits: Limits, progress: Callable[[int], None] | None) -
         if found is not None and type(found[1]) is int:
             contents.texts[found[1]] = _text(walk.top + b"/" + found[0])
     files = sum(1 for size in tree.sizes if size)
-    contents.layers.append(LayerContents(position, position, "", files, sum(tree.sizes)))
+    contents.layers.append(LayerContents(position, position, "", files, sum(tree.sizes), _plain))
     return contents
 
 
@@ -220,6 +219,11 @@ class _Walk:
         except OSError as error:
             self._problems.append(f"{show(folder) or self._root}: cannot be read: {error.strerror}")
             return []
+
+
+def _plain(ranges: Ranges) -> Share:
+    count = sum(end - start for start, end in ranges)
+    return Share(count, count, count)
 
 
 def _kind(mode: int) -> int:

@@ -213,6 +213,50 @@ def test_stored_bytes_are_those_of_the_stream(tmp_path: Path) -> None:
     assert plain.waste_stored == 512 + 6_000_000 + -6_000_000 % 512
 
 
+def alternating(cache: int, other: int, count: int, squeeze: int) -> bytes:
+    """A layer in which files of a cache alternate with files of something else; of the others, few compress."""
+    chance = Random(2)
+    entries: dict[str, int | str] = {}
+    for index in range(count):
+        entries[f"opt/conda/pkgs/p{index}/x"] = chance.randbytes(cache // 2).hex()[: cache // squeeze] * squeeze
+        entries[f"opt/conda/lib/p{index}"] = chance.randbytes(other // 2).hex()
+    return layer(entries)
+
+
+@pytest.mark.parametrize(
+    ("cache", "other", "count", "squeeze"),
+    [
+        (1500, 30_000, 500, 30),
+        (30_000, 1500, 300, 1),
+        (700, 700, 3000, 1),
+        (100_000, 100_000, 50, 4),
+        (9, 400, 9000, 1),
+    ],
+)
+def test_what_is_pulled_where_files_alternate(
+    cache: int, other: int, count: int, squeeze: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = alternating(cache, other, count, squeeze)
+    found = run(oci(tmp_path / "image", [data], config([data]))).leftovers
+    assert [item.cache for item in found] == ["packages"]
+    # What the layer would weigh less without them.
+    without = gzipped(layer({f"opt/conda/lib/p{index}": "" for index in range(count)}))
+    alone = gzipped(alternating(cache, 0, count, squeeze))
+    truth = len(alone) - len(without)
+    assert abs(found[0].stored - truth) <= max(130_000, truth * 0.05), truth
+    low, high = found[0].stored_between
+    assert low <= found[0].stored <= high
+    assert high - low <= max(130_000, found[0].stored * 0.05)
+    # zstd tells no more than its blocks: what is not sure is said to be between two numbers.
+    reference = oci(tmp_path / "zstd", [data], config([data]), zstd)
+    (packed,) = run(reference).leftovers
+    alone_in_zstd = len(zstd(alternating(cache, 0, count, squeeze))) - len(zstd(layer({"x": 0})))
+    low, high = packed.stored_between
+    assert low - 130_000 <= alone_in_zstd <= high + 130_000
+    if high - low > max(130_000, packed.stored // 20):
+        assert re.search(r"(bytes|[kM]B) to [\d.]+ [kM]B to pull", cleanroom_audit(reference, capsys=capsys)[1])
+
+
 def cleanroom_audit(*arguments: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     code = main(["audit", *arguments])
     captured = capsys.readouterr()

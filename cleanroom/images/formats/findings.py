@@ -9,7 +9,7 @@ from cleanroom.formats.findings.markdown import cell
 from cleanroom.formats.findings.text import size
 from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.causes import Tied
-from cleanroom.images.formats.text import change, comparison
+from cleanroom.images.formats.text import change, comparison, pulled
 from cleanroom.lint.findings import Checked, Finding, Report
 from cleanroom.syntax.text import Source, Span
 
@@ -46,7 +46,7 @@ def _finding(source: Source, audit: Audit, item: Leftover, line: int, known: Fin
     layer = audit.layers[item.layer - 1]
     message = f"{item.manager} left {size(item.bytes)} in layer {item.layer}: {item.what}"
     if layer.compression:
-        message += f" ({size(item.stored)} to pull)"
+        message += f" ({pulled(item)} to pull)"
     if item.removed_in is not None:
         message += f"; layer {item.removed_in} removes it from view, but the bytes ship"
     if item.is_base:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cleanroom.formats.pages import templates
 from cleanroom.images.audit import Audit, Reading, waste_by_manager
 from cleanroom.images.causes import Tied
-from cleanroom.images.formats.text import change, comparison
+from cleanroom.images.formats.text import change, comparison, pulled
 from cleanroom.images.formats.treemap import draw
 from cleanroom.version import __version__
 
@@ -40,6 +40,7 @@ def render(reading: Reading, tied: Tied | None = None, other: Audit | None = Non
             rows=[] if other is None else comparison(audit, other),
             heads=[] if other is None else _short(audit.reference, other.reference),
             change=change,
+            pulled=pulled,
             percent=_percent,
             identity=id,
         )

@@ -106,6 +106,7 @@ def _leftover(item: Leftover) -> dict[str, object]:
         "files": item.files,
         "bytes": item.bytes,
         "stored": item.stored,
+        "stored_between": list(item.stored_between),
         "linked": item.linked,
         "removed_in": item.removed_in,
         "base": item.is_base,

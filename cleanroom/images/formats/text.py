@@ -13,6 +13,7 @@ from click import style
 from cleanroom.formats.findings.text import printable, size, where_to_write
 from cleanroom.images.audit import Audit, Leftover, waste_by_manager
 from cleanroom.images.causes import Cause, Tied
+from cleanroom.images.compression import Share
 from cleanroom.lint.findings import Advice
 
 _BAR = 24  # columns
@@ -137,13 +138,19 @@ def _layer(audit: Audit, tied: Tied | None, found: list[Leftover], look: Look) -
 def _leftover(audit: Audit, item: Leftover, names: int, look: Look) -> Iterator[str]:
     name = f"{item.manager}.{item.cache}"
     files = f"{item.files:,} file{'s' * (item.files != 1)}"
-    compressed = f", {size(item.stored)} to pull" if audit.layers[item.layer - 1].compression else ""
+    compressed = f", {pulled(item)} to pull" if audit.layers[item.layer - 1].compression else ""
     line = f"{name:<{names}}  {size(item.bytes):>8}  {files}{compressed}: {_paths(item)}"
     yield from _wrap(line, "  ", look.width, names + 14)
     if item.removed_in is not None:
         late = f"layer {item.removed_in} removes it, too late: the bytes ship with layer {item.layer}"
         for line in _wrap(late, " " * (names + 14), look.width):
             yield look.paint(line, fg="yellow")
+
+
+def pulled(item: Leftover) -> str:
+    """Return what a leftover weighs as it is pulled: ``15 MB``, or ``0.2 MB to 15 MB`` where that is not sure."""
+    low, high = item.stored_between
+    return size(item.stored) if Share(low, item.stored, high).is_sure else f"{size(low)} to {size(high)}"
 
 
 def _why(tied: Tied, cause: Cause) -> str:
