@@ -12,6 +12,7 @@ from cleanroom.images.audit import audit
 from cleanroom.images.contents import read
 from cleanroom.images.image import DEFAULT, ImageError
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from tests.support.images import Layout, config, gzipped, layer, oci
 
 Entries = dict[str, object]
@@ -60,7 +61,7 @@ FAMILIES = [many_users, chained_links, links_of_homes, deep_whiteouts, opaque_in
 def steps(entries: list[Entries], folder: Path) -> int:
     layers = [layer(item) for item in entries]  # type: ignore[arg-type]
     with open_image(oci(folder, layers, config(layers))) as image:
-        return audit(image).contents.tree.steps
+        return audit(image, library=library()).contents.tree.steps
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -83,7 +84,7 @@ def test_one_blob_named_many_times(tmp_path: Path) -> None:
     data = layer({"root/.cache/pip/a": 3000, "etc/x": 1})
     reference = oci(tmp_path / "image", [data] * 40, config([data] * 40))
     with open_image(reference) as image:
-        found = audit(image).audit
+        found = audit(image, library=library()).audit
     assert found.stored == len(gzipped(data))  # it is pulled once
     assert found.waste_stored < found.stored
     assert found.waste == 40 * 3000
@@ -92,7 +93,7 @@ def test_one_blob_named_many_times(tmp_path: Path) -> None:
         open_image(reference) as image,
         pytest.raises(ImageError, match=r"layer 12: is the same as one before.*--trust"),
     ):
-        audit(image, limits=limits)
+        audit(image, library=library(), limits=limits)
 
 
 @pytest.mark.parametrize("text", ["echo x && ", "apt-get update; ", "pip install x || ", "if true; then :; fi; "])
@@ -101,7 +102,7 @@ def test_a_long_history(text: str, tmp_path: Path) -> None:
     steps = [{"created_by": f"RUN /bin/sh -c {text * (32_000 // len(text))}true", "empty_layer": True}] * 126
     history = [{"created_by": "RUN /bin/sh -c pip install flask"}, *steps]
     with open_image(oci(tmp_path / "image", layers, config(layers, history))) as image:
-        found = audit(image).audit
+        found = audit(image, library=library()).audit
     assert [(item.bytes, item.expected) for item in found.leftovers] == [(5, "left")]
 
 
@@ -110,4 +111,4 @@ def test_an_index_of_one_manifest_many_times(tmp_path: Path) -> None:
     layers = [layer({"root/.cache/pip/a": 5})]
     manifest = layout.manifest(layers, config(layers))
     with open_image(layout.index(*[manifest] * 900)) as image:
-        assert audit(image).audit.waste == 5
+        assert audit(image, library=library()).audit.waste == 5

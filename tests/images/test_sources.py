@@ -15,6 +15,7 @@ from cleanroom.images.audit import Audit, audit
 from cleanroom.images.image import ImageError
 from cleanroom.images.platform import choose, parse
 from cleanroom.images.sources import open_image
+from cleanroom.registries import library
 from tests.support.images import Layout, archive, config, dir_transport, docker_save, layer, oci
 
 LAYERS = [layer({"root/.cache/pip/a": 5, "etc/x": 1})]
@@ -23,7 +24,7 @@ CONFIG = config(LAYERS)
 
 def run(reference: str, platform: str = "") -> Audit:
     with open_image(reference, platform=platform) as image:
-        return audit(image).audit
+        return audit(image, library=library()).audit
 
 
 def complaint(reference: str, platform: str = "") -> str:
