@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from cleanroom.proofs import engines
-from tests.support import ROOT
+from tests.support import ROOT, Once
 
 pytestmark = pytest.mark.builds
 
@@ -94,10 +94,15 @@ RECIPE: dict[str, Any] = {
 }
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def tiny(once: Once) -> Path:
     """Make an image with BusyBox and the manager: an OCI layout."""
-    folder = tmp_path_factory.mktemp("tiny")
+    return once("tiny", _make_tiny)
+
+
+def _make_tiny(layout: Path) -> None:
+    folder = layout.with_name("tiny-parts")
+    folder.mkdir()
     root = folder / "root"
     command = ["mmdebstrap", "--quiet", "--mode=root", "--variant=extract", "--include=busybox-static", "bookworm"]
     subprocess.run([*command, str(folder / "debian")], check=True, stdin=subprocess.DEVNULL)
@@ -118,8 +123,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
         from debian_base import write_layout
     finally:
         sys.path.pop(0)
-    write_layout(folder / "root.tar", folder / "layout")
-    return folder / "layout"
+    write_layout(folder / "root.tar", layout)
 
 
 @pytest.fixture
@@ -499,22 +503,9 @@ def wait_for(condition: Any) -> None:
 
 
 @pytest.mark.parametrize(("manager", "only"), [("apt", "official"), ("npm", ""), ("pip", "")])
-def test_managers(manager: str, only: str, debian: Path, place: Path) -> None:
-    base = f"debian:12-slim={debian}"
-    line = [
-        sys.executable,
-        "-m",
-        "cleanroom",
-        "prove",
-        manager,
-        "--quick",
-        "--only",
-        only,
-        "--base",
-        base,
-        "--folder",
-        str(place),
-    ]
+def test_managers(manager: str, only: str, slim: Path, place: Path) -> None:
+    line = [sys.executable, "-m", "cleanroom", "prove", manager, "--quick", "--only", only]
+    line += ["--base", f"debian:12-slim={slim}", "--folder", str(place)]
     done = subprocess.run([*line, "--format", "json"], capture_output=True, text=True, check=False, timeout=1200)
     (document,) = json.loads(done.stdout)
     assert document["proofs"], done.stderr
@@ -523,23 +514,12 @@ def test_managers(manager: str, only: str, debian: Path, place: Path) -> None:
             assert item["verdict"] == "proved", item
 
 
-@pytest.fixture(scope="module")
-def debian(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a Debian once, also where several processes run tests."""
-    import fcntl
+@pytest.fixture(scope="session")
+def slim(once: Once) -> Path:
+    """Make an image as the official one of Debian is: an OCI layout."""
 
-    shared = tmp_path_factory.getbasetemp().parent
-    with (shared / "base.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        layout = shared / "debian-base"
-        if not layout.exists():
-            tool = [
-                sys.executable,
-                str(ROOT / "tools/debian_base.py"),
-                "--slim",
-                "bookworm",
-                str(shared / "unfinished"),
-            ]
-            subprocess.run(tool, check=True)
-            (shared / "unfinished").rename(layout)
-    return layout
+    def make(layout: Path) -> None:
+        tool = [sys.executable, str(ROOT / "tools/debian_base.py"), "--slim", "bookworm", str(layout)]
+        subprocess.run(tool, check=True)
+
+    return once("slim", make)
