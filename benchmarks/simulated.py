@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import NamedTuple
 
@@ -61,6 +62,7 @@ def judge(work: Work) -> Result:
         return Result(work.name, "unchanged")
     if not _simulators:
         _simulators.append(Simulator())
+        Finalize(None, _simulators[0].__exit__, exitpriority=1)
     simulator = _simulators[0]
     before = simulator.build(work.text)
     if before.problem:

@@ -30,7 +30,7 @@ _SETTINGS = ("RUN", "FROM", "ENV", "\\", "&&", ";", "")
 class Break:
     """Something that the fix broke: a kind for statistics, and words."""
 
-    kind: str  # fails, gone, runs, payload, files, added, stays
+    kind: str  # fails, gone, runs, payload, files, added, stays, build, time
     what: str
 
     def __str__(self) -> str:
@@ -41,6 +41,10 @@ def breaks(before: Build, after: Build, old: str, new: str) -> list[Break]:
     """Return what is broken in the build ``after``, of the text ``new``, that was not in ``before``, of ``old``."""
     if before.problem or after.problem:
         return [Break("build", after.problem)] if after.problem and not before.problem else []
+    if any(run.code is None for run in before.runs):
+        return []  # how far it got depends on the machine
+    if slow := [run for run in after.runs if run.code is None]:
+        return [Break("time", f"RUN on line {slow[0].line} takes too long")]
     found = [*_commands(before, after, old, new), *_runs(before, after), *_payload(before, after)]
     return [*found, *_files(before, after, _words(new) - _words(old))]
 

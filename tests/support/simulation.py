@@ -17,14 +17,17 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pickle
 import re
 import shutil
 import signal
 import tempfile
 import time
-from multiprocessing import connection
+import traceback
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import cast
 
 from cleanroom import registries
 from cleanroom.syntax.dockerfile import DockerfileError
@@ -33,7 +36,7 @@ from .image_build import Build, Builder, Given, NotSimulatedError, is_in
 from .programs import World
 from .sandbox import Template, separate, separate_processes
 
-FILE_SECONDS = 40.0
+FILE_SECONDS = 60.0
 ATTEMPTS = 6
 _DANGEROUS = re.compile(r"\b(?:kill|suspend)\b|/dev/tcp|/dev/udp|:\(\)")
 
@@ -81,11 +84,11 @@ def _root_stage(builder: Builder, index: int) -> int:
 
 
 def _attempts(
-    text: str, folder: Path, template: Template, world: World, like: Build | None, kept: Path | None
+    text: str, folder: Path, template: Template, world: World, known: Given | None, kept: Path | None
 ) -> Build:
     library = registries.library()
-    given = like.given if like is not None else Given()
-    only = set(given.wanted) if like is not None else None
+    given = known or Given()
+    only = set(given.wanted) if known is not None else None
     end = time.monotonic() + FILE_SECONDS
     for attempt in range(ATTEMPTS):
         place = folder / f"attempt-{attempt}"
@@ -117,71 +120,100 @@ class Simulator:
         self.folder.chmod(0o755)
         self.template = Template(self.folder / "template")
         self.count = 0
-        self.is_separate: bool | None = None
-        registries.library().base("debian")
+        registries.library().base("debian")  # read once, for all builds
+        self._begin()
 
     def __enter__(self) -> Simulator:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._end()
         shutil.rmtree(self.folder, ignore_errors=True)
 
+    def _begin(self) -> None:
+        """Begin the process that begins those of the builds: it leaves the network once for all."""
+        self.connection, other = Pipe()
+        self.helper = os.fork()
+        if not self.helper:
+            os.setsid()
+            self.connection.close()
+            _help(other, self.template, is_separate=separate())
+            os._exit(0)
+        other.close()
+
+    def _end(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.helper, signal.SIGKILL)
+        os.waitpid(self.helper, 0)
+        self.connection.close()
+
     def build(self, text: str, world: World | None = None, *, like: Build | None = None, twice: bool = False) -> Build:
-        """Simulate a build. With ``like``, it is given what that build was given; ``twice`` returns a second build
-        of the same text, with what the first left in its cache mounts."""
+        """Simulate a build.
+
+        With ``like``, it is given what that build was given; ``twice`` returns a second build of the same text, with
+        what the first left in its cache mounts.
+        """
         self.count += 1
         folder = self.folder / f"build-{self.count}"
         folder.mkdir()
+        job = _Job(text, folder, world or World(), like.given if like is not None else None, twice)
         try:
-            return self._apart(text, folder, world or World(), like, twice)
+            self.connection.send(job)
+            if self.connection.poll(FILE_SECONDS * 2):
+                return cast(Build, self.connection.recv())
+            self._end()
+            self._begin()
+            return Build(problem="it took too long")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             if not self.template.is_whole():
+                self._end()
                 shutil.rmtree(self.folder / "template")
                 self.template = Template(self.folder / "template")
+                self._begin()
 
-    def _apart(self, text: str, folder: Path, world: World, like: Build | None, twice: bool) -> Build:
-        receiver, sender = os.pipe()
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    text: str
+    folder: Path
+    world: World
+    given: Given | None
+    twice: bool
+
+
+def _help(jobs: Connection, template: Template, *, is_separate: bool) -> None:
+    """Do jobs, each in a process that sees none but its own."""
+    os.umask(0o022)
+    while True:
+        try:
+            job = jobs.recv()
+        except EOFError:
+            return
         child = os.fork()
         if not child:
-            os.setsid()
-            os.close(receiver)
-            is_separate = separate()
             separate_processes()
             inner = os.fork()
-            if inner:
+            if not inner:
+                jobs.send(_safely(job, template, is_separate=is_separate))
+            else:
                 os.waitpid(inner, 0)
-                os._exit(0)
-            os.umask(0o022)
-            build = _safely(text, folder, self.template, world, like, twice, is_separate)
-            with os.fdopen(sender, "wb") as stream:
-                pickle.dump(build, stream)
             os._exit(0)
-        os.close(sender)
-        with os.fdopen(receiver, "rb") as stream:
-            answered = connection.wait([stream], FILE_SECONDS * 2)
-            data = stream.read() if answered else b""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child, signal.SIGKILL)
         os.waitpid(child, 0)
-        return pickle.loads(data) if data else Build(problem="it took too long")
 
 
-def _safely(
-    text: str, folder: Path, template: Template, world: World, like: Build | None, twice: bool, is_separate: bool
-) -> Build:
-    if not is_separate and _DANGEROUS.search(text):
+def _safely(job: _Job, template: Template, *, is_separate: bool) -> Build:
+    if not is_separate and _DANGEROUS.search(job.text):
         return Build(problem="it may reach other processes, which cannot be kept apart here")
     try:
-        build = _attempts(text, folder, template, world, like, None)
-        if twice:
-            again = folder / "again"
+        build = _attempts(job.text, job.folder, template, job.world, job.given, None)
+        if job.twice:
+            again = job.folder / "again"
             again.mkdir()
-            return _attempts(text, again, template, world, build, Path(build.mounts.get("", "/nonexistent")))
+            kept = Path(build.mounts.get("", "/nonexistent"))
+            return _attempts(job.text, again, template, job.world, build.given, kept)
         return build
     except (NotSimulatedError, DockerfileError) as error:
         return Build(problem=str(error))
-    except Exception as error:
-        import traceback
-
+    except Exception as error:  # of the harness: to be told as that of the file
         return Build(problem=f"{type(error).__name__}: {error}\n{traceback.format_exc()}")
