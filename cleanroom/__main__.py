@@ -81,15 +81,14 @@ def _plain(arguments: Sequence[str]) -> Callable[[], int] | None:
 def _check(paths: Sequence[str]) -> Callable[[], int]:
     from cleanroom.project import check
 
-    found, remarks = check.find(paths)
-    return lambda: check.run(found, remarks)
+    found = check.find(paths)
+    return lambda: check.run(found)
 
 
 def _query(manager: str) -> Callable[[], int]:
-    from cleanroom.project.settings import recipes_for
     from cleanroom.recipes.query import query
 
-    library = registries.library(*recipes_for(""))
+    library = registries.library()
     answer = query(library.find(manager), library)
 
     def write() -> int:

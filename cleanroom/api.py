@@ -26,6 +26,7 @@ def check(
     prefer: str = "",
     fixes: bool = True,
     reader: Reader | None = None,
+    severity: Collection[tuple[str, str]] = (),
 ) -> Report:
     """Check the text of a Dockerfile.
 
@@ -33,15 +34,17 @@ def check(
     there) or None; scripts that are copied in are read with it. ``select`` and ``ignore`` hold rules: ``left-behind``,
     ``left-behind[apt]``, ``left-behind[apt.lists]``. ``prefer`` (``clean``, ``prevent``, ``mount``) puts that kind of
     remedy first. Without ``fixes`` no finding has a fix, which is quicker. ``reader`` reads text that is no
-    Dockerfile. What cannot be read comes back in ``Report.errors``; nothing is raised.
+    Dockerfile. ``severity`` holds pairs of a rule and the severity of its findings, of which the
+    last counts. What cannot be read comes back in ``Report.errors``; nothing is raised.
     """
     from cleanroom.lint.check import Options, check, read
     from cleanroom.lint.findings import Problem, Report
 
-    ledger = read(text, Options(library or _library(), target, read_file, reader=reader))
+    options = Options(library or _library(), target, read_file, select, ignore, prefer, reader, severity)
+    ledger = read(text, options)
     if isinstance(ledger, Problem):
         return Report(errors=(ledger,))
-    return check(ledger, RULES, select, ignore, prefer, fixes=fixes)
+    return check(ledger, RULES, options, fixes=fixes)
 
 
 def fix(
@@ -55,6 +58,7 @@ def fix(
     prefer: str = "",
     unsafe: bool = False,
     reader: Reader | None = None,
+    severity: Collection[tuple[str, str]] = (),
 ) -> Fixed:
     """Apply the fixes of what ``check`` finds in the text of a Dockerfile; the parameters are those of ``check``.
 
@@ -64,7 +68,7 @@ def fix(
     from cleanroom.lint.check import Options
     from cleanroom.lint.fix import fix
 
-    options = Options(library or _library(), target, read_file, select, ignore, prefer, reader)
+    options = Options(library or _library(), target, read_file, select, ignore, prefer, reader, severity)
     return fix(text, options, RULES, unsafe=unsafe)
 
 

@@ -133,7 +133,7 @@ def test_the_megalinter_descriptor_finds_the_files_that_check_finds_and_runs_com
     for example in linter["examples"]:
         assert_runs(shlex.split(example)[:-1])
     dockerfile = "FROM debian:12\nRUN apt-get update && pip install flask\n"
-    output = text_feed.render("some/Dockerfile", dockerfile, cleanroom.check(dockerfile), colour=False, width=80)
+    output = text_feed.render("some/Dockerfile", dockerfile, cleanroom.check(dockerfile), text_feed.Look(width=80))
     assert len(re.findall(linter["cli_lint_errors_regex"], output, re.MULTILINE)) == 2
     (install,) = linter["install"]["dockerfile"]
     assert install.startswith("RUN ")  # MegaLinter installs plugins by nothing else

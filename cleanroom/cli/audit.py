@@ -174,7 +174,7 @@ def _source(dockerfile: str, target: str | None, context: str | None, library: L
     from cleanroom.images.causes import Source
     from cleanroom.images.image import ImageError
     from cleanroom.project import discover
-    from cleanroom.project.check import script_reader
+    from cleanroom.project.files import script_reader
 
     try:
         text = discover.read(dockerfile)

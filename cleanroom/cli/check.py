@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from cleanroom.cli import given_recipes, is_verbose, recipes_option, verbose_option
-from cleanroom.cli.lookup import usage_errors
-from cleanroom.cli.options import (
-    context_option,
-    exclude_option,
-    format_option,
-    known_format,
-    reader_option,
-    target_option,
-)
+from cleanroom.cli import is_verbose, recipes_option, verbose_option
+from cleanroom.cli.options import Given, file_options, format_option, known_format, selector_options
 from cleanroom.lint.findings import SEVERITIES
 from cleanroom.project import check
-from cleanroom.project.discover import STDIN
 from cleanroom.project.exits import TROUBLE
-from cleanroom.project.settings import SettingsError
+from cleanroom.project.files import Found
+from cleanroom.project.reading import STDIN
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, metavar="PATH…")
+@click.argument("paths", nargs=-1, metavar="PATH…")
 @format_option("How to print findings: {}.")
 @click.option(
     "--output",
@@ -36,72 +28,80 @@ from cleanroom.project.settings import SettingsError
     callback=lambda _context, _option, values: _outputs(values),
     help="Write findings in another format to a file, beside what is printed. May be repeated.",
 )
-@click.option("--fix", is_flag=True, help="First mend what no build can break by, as the command fix does.")
-@click.option(
-    "--select",
-    multiple=True,
-    metavar="RULE",
-    help="Report these rules: left-behind, left-behind[apt], left-behind[apt.lists].",
-)
-@click.option("--ignore", multiple=True, metavar="RULE", help="Do not report these.")
+@click.option("--statistics", is_flag=True, help="Print how many findings there are of each kind, in place of them.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
+@click.option("--write-baseline", metavar="FILE", help="Write what is found to FILE, for --baseline, and end.")
+@click.option("--fix", is_flag=True, help="First apply the fixes that no build can break by, as the command fix does.")
+@selector_options("Report")
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), help="The severity from which on to exit 1. [default: warning]"
 )
-@target_option
-@exclude_option
-@context_option
-@reader_option
+@click.option("--exit-zero", is_flag=True, help="Exit 0 also where there are findings.")
+@file_options
 @recipes_option
 @verbose_option
 def command(
     paths: tuple[str, ...],
     form: str,
     outputs: tuple[tuple[str, str], ...],
+    statistics: bool,
+    quiet: bool,
     fix: bool,
-    select: tuple[str, ...],
-    ignore: tuple[str, ...],
     fail_on: str | None,
-    target: str | None,
-    exclude: tuple[str, ...],
-    context: str | None,
-    reader: str,
+    exit_zero: bool,
+    **given: Any,
 ) -> int:
     """Find what package managers leave behind in the Dockerfiles at PATH: files, folders, or - for standard input.
 
     Exits 0 when there is nothing, 1 when there are findings, 2 when something could not be read. Options replace what
-    [tool.cleanroom] in pyproject.toml, or cleanroom.toml, says.
+    the settings say: [tool.cleanroom] in pyproject.toml, or cleanroom.toml.
     """
-    flags = {"select": select, "ignore": ignore, "fail_on": fail_on, "target": target}
-    flags["recipes"] = given_recipes()
-    given = {name: value for name, value in flags.items() if value}
-    found, remarks = find(paths, exclude, given, context)
-    is_mended = True
-    if fix:
-        from cleanroom.cli.fix import mend
-
-        if any(file == STDIN for file, *_ in found):
-            raise click.UsageError("--fix writes to files; for standard input: cleanroom fix -")
-        is_mended = mend(found, reader)
+    asked = Given(given, fail_on=fail_on)
+    if asked.shows(paths):
+        return 0
+    found = asked.find(paths)
+    if asked.writes_baseline:
+        return _write_baseline(found, given["write_baseline"], asked.reader)
+    wanted = check.Wanted(form, outputs, asked.reader, is_verbose(), quiet, exit_zero, statistics)
+    is_fixed = _fix_first(found, wanted) if fix else True
     try:
-        code = check.run(found, remarks, form, outputs, reader=reader, verbose=is_verbose())
+        code = check.run(found, wanted)
     except check.OutputError as error:
         raise click.ClickException(str(error)) from None
-    return code if is_mended else TROUBLE
+    return code if is_fixed else TROUBLE
 
 
-def find(
-    paths: tuple[str, ...], exclude: tuple[str, ...], given: Mapping[str, Any], context: str | None
-) -> tuple[list[check.Found], list[str]]:
-    """Return what ``check.find`` returns. Raises click's errors."""
-    if context is not None and not Path(context).is_dir():
-        raise click.UsageError(f"--context: {context!r} is no folder")
-    from cleanroom.recipes.model import RecipeError
+def _write_baseline(found: Found, file: str, reader: str) -> int:
+    from cleanroom.project import baseline
+    from cleanroom.project.jobs import note
 
+    checked, is_whole = check.collect(found, check.Wanted(reader=reader, verbose=is_verbose()))
     try:
-        with usage_errors():
-            return check.find(paths, exclude, given, context)
-    except (SettingsError, RecipeError) as error:
+        check.write(file, baseline.document(checked, file), "--write-baseline")
+    except check.OutputError as error:
         raise click.ClickException(str(error)) from None
+    count = sum(len(one.report.findings) for one in checked)
+    note(f"{file}: {count} finding{'s' * (count != 1)}")
+    return 0 if is_whole else TROUBLE
+
+
+def _fix_first(found: Found, wanted: check.Wanted) -> bool:
+    """Fix files that are checked afterwards, and say on standard error what was done; return whether all went well."""
+    from cleanroom.project import fix
+    from cleanroom.project.jobs import note
+
+    if any(file.path == STDIN for file in found.files):
+        raise click.UsageError("--fix writes to files; for standard input: cleanroom fix -")
+    totals = fix.Totals()
+    for outcome in fix.run(
+        found.files, fix.Mode.WRITE_FIRST, reader=wanted.reader, unsafe=False, verbose=wanted.verbose
+    ):
+        for line in (*outcome.lines, *outcome.notes):
+            note(line)
+        totals.add(outcome)
+    if totals.fixed and not wanted.quiet:
+        note(f"{totals.summary('fixed')}.")
+    return not totals.failed
 
 
 def _outputs(values: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -14,8 +14,10 @@ from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.options import format_option
 from cleanroom.formats.findings.text import printable
 from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Report
-from cleanroom.project import check, discover
+from cleanroom.project import discover, reading
 from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.files import script_reader
+from cleanroom.project.jobs import note
 from cleanroom.registries import FORMATS, RULES
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ _STDIN = ("-", "/dev/stdin", "<stdin>")  # as linters call what they read from t
     show_default=True,
     help="The severity of cleanroom's findings from which on to exit 1.",
 )
+@click.option("--trust", is_flag=True, help="Read files also outside of this repository, and however large.")
 @recipes_option
 @verbose_option
-def command(report: str, paths: tuple[str, ...], form: str, fail_on: str) -> int:
+def command(report: str, paths: tuple[str, ...], form: str, fail_on: str, trust: bool) -> int:
     r"""Add to a REPORT of another linter (JSON of hadolint, tally, Semgrep, Checkov, KICS, Trivy; SARIF) what to do.
 
     \b
@@ -59,20 +62,21 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str) -> int
     done: list[Enriched] = []
     files, remarks = _by_file(reported, paths)
     in_trouble = bool(remarks)
+    root = reading.root_of(os.curdir)  # a report may be a stranger's, and name any file
     for line in remarks:
-        check.remark(line)
+        note(line)
     for path, items in files.items():
         try:
-            text = discover.read(path)
-        except discover.ReadError as error:
+            text = reading.read(path, None if trust else root)
+        except reading.ReadError as error:
             in_trouble = True
-            check.remark(f"{path}: error: {error}")
+            note(f"{path}: error: {error}")
             continue
         context = str(Path(path).parent)
-        one = enrich(path, text, items, library, RULES, check.script_reader(context))
+        one = enrich(path, text, items, library, RULES, script_reader(context))
         for problem in one.report.errors:
             in_trouble = True
-            check.remark(f"{path}:{problem.line}:{problem.column}: error: {problem.message}")
+            note(f"{path}:{problem.line}:{problem.column}: error: {problem.message}")
         done.append(one)
     for piece in _render(done, form):
         click.echo(piece, nl=False)

@@ -15,37 +15,55 @@ from cleanroom.project import names
 
 if TYPE_CHECKING:
     from cleanroom.lint.rules import Rule
+    from cleanroom.project.settings import Settings
     from cleanroom.recipes.library import Library
     from cleanroom.recipes.model import Recipe
 
 
 def folders() -> tuple[str, ...]:
     """Return the folders of recipes that --recipes names, or else the settings in force here; whole paths."""
-    from cleanroom.project.settings import SettingsError, recipes_for
-
-    try:
-        return tuple(map(os.path.abspath, given_recipes() or recipes_for("")))
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+    library()
+    return tuple(map(os.path.abspath, given_recipes() or _settings().recipes))
 
 
 def library() -> Library:
-    """Return the library with these recipes."""
-    from cleanroom.recipes.model import RecipeError
+    """Return the library with the recipes that --recipes names, or else the settings in force here."""
+    with usage_errors():
+        if given_recipes():
+            return given_library()
+        settings = _settings()
+        if not settings.recipes:
+            return registries.library()
+        from cleanroom.project.files import announcement, stranger_library
 
-    try:
-        return registries.library(*(given_recipes() or folders()))
-    except RecipeError as error:
-        raise click.ClickException(str(error)) from None
+        click.echo(announcement(settings), err=True)
+        return stranger_library(settings)
+
+
+def given_library() -> Library:
+    """Return the library with the recipes that --recipes names, and no others but those that ship and of plugins."""
+    with usage_errors():
+        return registries.library(*given_recipes())
+
+
+def _settings() -> Settings:
+    from cleanroom.project.settings import find
+
+    return find("")
 
 
 @contextmanager
 def usage_errors() -> Iterator[None]:
-    """Turn an unknown name into a usage error."""
+    """Turn an unknown name into a usage error, and what is wrong with settings and recipes into an error."""
+    from cleanroom.project.settings import SettingsError
+    from cleanroom.recipes.model import RecipeError
+
     try:
         yield
     except names.UnknownName as error:
         raise click.UsageError(str(error)) from None
+    except (SettingsError, RecipeError) as error:
+        raise click.ClickException(str(error)) from None
 
 
 def manager(library: Library, name: str) -> Recipe:

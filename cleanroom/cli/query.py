@@ -37,7 +37,7 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
     """
     from cleanroom.recipes.query import NoRemedy, query
 
-    library = lookup.library()
+    library = lookup.given_library()  # no settings: what is printed is run
     recipe = lookup.manager(library, manager)
     try:
         answer = query(recipe, library, prefer=prefer, cache=cache, base=base, user=user)

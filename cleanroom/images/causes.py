@@ -12,7 +12,7 @@ from cleanroom.engine.ledger import Ledger, Status, TargetError
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.image import Configuration, ImageError
-from cleanroom.lint.check import check
+from cleanroom.lint.check import Options, check
 from cleanroom.lint.findings import SIZE_RULES, Finding
 from cleanroom.lint.rules import Rule
 from cleanroom.recipes.library import Library
@@ -70,7 +70,7 @@ class Source:
             raise ImageError(f"{file}:{error.line}:{error.column}: {error.message}") from None
         except TargetError as error:
             raise ImageError(f"{file}: {error}") from None
-        self._findings = check(self._ledger, rules).findings
+        self._findings = check(self._ledger, rules, Options(library)).findings
         ends = [stage for stage in self._ledger.stages if stage.ships] or self._ledger.stages
         chain = self._ledger.chain(ends[-1].stage.index) if ends else []
         self._instructions = [

@@ -19,22 +19,6 @@ from cleanroom.syntax.dockerfile import DockerfileError
 from cleanroom.syntax.readers import Reader
 
 
-def check(
-    ledger: Ledger,
-    rules: Mapping[str, Rule],
-    select: Collection[str] = (),
-    ignore: Collection[str] = (),
-    prefer: str = "",
-    *,
-    fixes: bool = True,
-) -> Report:
-    """Return what ``rules`` (all there are, by name) find in a ledger. ``cleanroom.check`` says what the rest is."""
-    found, suppressed = run_rules(ledger, rules, select, ignore, prefer)
-    if fixes:
-        found = [with_fix(ledger, finding, prefer) for finding in found]
-    return Report(tuple(found), tuple(ledger.unresolved), suppressed=tuple(suppressed))
-
-
 class Options(Struct, frozen=True):
     """How a text is checked; the parameters of ``cleanroom.check``."""
 
@@ -45,6 +29,15 @@ class Options(Struct, frozen=True):
     ignore: Collection[str] = ()
     prefer: str = ""
     reader: Reader | None = None
+    severity: Collection[tuple[str, str]] = ()
+
+
+def check(ledger: Ledger, rules: Mapping[str, Rule], options: Options, *, fixes: bool = True) -> Report:
+    """Return what ``rules`` (all there are, by name) find in a ledger."""
+    found, suppressed = run_rules(ledger, rules, options)
+    if fixes:
+        found = [with_fix(ledger, finding, options.prefer) for finding in found]
+    return Report(tuple(found), tuple(ledger.unresolved), suppressed=tuple(suppressed))
 
 
 def read(text: str, options: Options) -> Ledger | Problem:
@@ -58,39 +51,40 @@ def read(text: str, options: Options) -> Ledger | Problem:
         return Problem(1, 1, str(error))
 
 
-def run_rules(
-    ledger: Ledger,
-    rules: Mapping[str, Rule],
-    select: Collection[str] = (),
-    ignore: Collection[str] = (),
-    prefer: str = "",
-) -> tuple[list[Finding], list[Suppressed]]:
+def run_rules(ledger: Ledger, rules: Mapping[str, Rule], options: Options) -> tuple[list[Finding], list[Suppressed]]:
     """Return what the rules find, and what of it comments hide; without what is ignored or not asked for.
 
     Both are in the order of their place.
     """
-    asked = {selector.partition("[")[0] for selector in select}
+    asked = {selector.partition("[")[0] for selector in options.select}
     ran = [rule for rule in rules.values() if rule.default or rule.name in asked]
     found = [finding for rule in ran for finding in rule.find(ledger)]
     comments = ignores.read(ledger, rules)
     kept, hidden = ignores.apply(found, comments)
     kept += ignores.unused(ledger, comments, [rule.name for rule in ran], rules)
-    kept = [_preferring(finding, prefer) for finding in kept if _is_wanted(finding, select, ignore)]
-    hidden = [item for item in hidden if _is_wanted(item.finding, select, ignore)]
+    kept = [_adjusted(finding, options) for finding in kept if _is_wanted(finding, options)]
+    hidden = [item for item in hidden if _is_wanted(item.finding, options)]
     return sorted(kept, key=_order), sorted(hidden, key=lambda item: _order(item.finding))
 
 
-def _is_wanted(finding: Finding, select: Collection[str], ignore: Collection[str]) -> bool:
-    if any(selects(selector, finding) for selector in ignore):
+def _is_wanted(finding: Finding, options: Options) -> bool:
+    if any(selects(selector, finding) for selector in options.ignore):
         return False
-    return not select or any(selects(selector, finding) for selector in select)
+    return not options.select or any(selects(selector, finding) for selector in options.select)
 
 
-def _preferring(finding: Finding, kind: str) -> Finding:
-    """Return a finding with remedies of this kind first."""
-    if not kind:
+def _adjusted(finding: Finding, options: Options) -> Finding:
+    """Return a finding with the severity that is asked for, and remedies of the preferred kind first."""
+    severity = finding.severity
+    for selector, wanted in options.severity:
+        if selects(selector, finding):
+            severity = wanted
+    remedies = finding.remedies
+    if options.prefer:
+        remedies = tuple(sorted(remedies, key=lambda advice: advice.kind != options.prefer))
+    if (severity, remedies) == (finding.severity, finding.remedies):
         return finding
-    return replace(finding, remedies=tuple(sorted(finding.remedies, key=lambda advice: advice.kind != kind)))
+    return replace(finding, severity=severity, remedies=remedies)
 
 
 def _order(finding: Finding) -> tuple[object, ...]:

@@ -85,7 +85,7 @@ class _Work:
     def findings(self, ledger: Ledger) -> list[Finding]:
         """Return the findings of a ledger, with their fixes."""
         options = self.options
-        found, _ = run_rules(ledger, self.rules, options.select, options.ignore, options.prefer)
+        found, _ = run_rules(ledger, self.rules, options)
         return [with_fix(ledger, finding, options.prefer, unsafe=self.unsafe) for finding in found]
 
     def choose(self, found: Iterable[Finding]) -> list[Finding]:

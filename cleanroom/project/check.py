@@ -1,208 +1,67 @@
-"""What ``cleanroom check`` does once it is known what is wanted: find the files, check them, print, count.
+"""What ``cleanroom check`` does once it is known what is wanted: check the files, print, count.
 
-It needs no click unless something is wrong: that takes longer to import than a small file to check.
+It needs no click unless many files are checked: that takes longer to import than a small file to check.
 """
 
 from __future__ import annotations
 
-import functools
-import os
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from msgspec import Struct, field
-from msgspec.structs import replace
 
-from cleanroom.formats.findings import text as text_feed
-from cleanroom.lint.findings import SEVERITIES, Checked, Problem, Report
-from cleanroom.project import batch, discover, exits
+from cleanroom.formats.findings import text as text_format
+from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Problem, Report
+from cleanroom.project import batch, jobs
 from cleanroom.project.exits import FINDINGS, TROUBLE
-from cleanroom.project.gitignore import Patterns
-from cleanroom.project.settings import Settings
-from cleanroom.project.settings import find as find_settings
-from cleanroom.registries import FORMATS, READERS, library
+from cleanroom.project.files import Found, arguments, find
+from cleanroom.project.filters import reported
+from cleanroom.project.jobs import note, problems
+from cleanroom.project.reading import describe
+from cleanroom.registries import FORMATS
 
 if TYPE_CHECKING:
-    from typing import Any, TypeAlias
-
     from cleanroom.formats.findings.json import Rows
-    from cleanroom.syntax.readers import Reader
+    from cleanroom.project.statistics import Statistics
 
-    Found: TypeAlias = tuple[str, Settings, str | None]  # a file, its settings, the folder of its build context
+__all__ = ["OutputError", "Wanted", "find", "run"]
 
-_NOTHING: Mapping[str, Any] = {}
 _WIDTH = 120  # of the lines shown, where there is no terminal
-_LARGEST_SCRIPT = 1 << 20  # bytes; what is larger is no script that someone wrote
 
 
 class OutputError(Exception):
     """A file that cannot be written; the message says which and why."""
 
 
-class _Job(Struct, frozen=True):
-    """One file to check, and how."""
+class Wanted(Struct, frozen=True):
+    """What is to be printed and written, and when the exit code is 1.
 
-    path: str
-    settings: Settings
-    context: str | None  # the folder of the build context
+    ``outputs`` are formats, and files to write them to; ``reader`` is for files that are not called as theirs are.
+    """
+
+    form: str = "text"
+    outputs: tuple[tuple[str, str], ...] = ()
+    reader: str = ""
+    verbose: bool = False
+    quiet: bool = False  # no summary
+    exit_zero: bool = False  # also where there are findings
+    statistics: bool = False  # in place of the findings
+
+
+class _Job(jobs.Job, frozen=True):
     form: str  # that is printed; "" where none is as the file is checked
-    reader: str  # its name; "" for that of files so called
-    kept: bool  # the report is wanted whole, for a feed
-    colour: bool
-    width: int
-    verbose: bool
+    kept: bool  # the report is wanted whole
+    look: text_format.Look
 
 
-class _Outcome(Struct, frozen=True):
-    """What came of one file: what to print, and what to count. Small, since it travels between processes."""
-
-    text: str
-    rows: Rows | None  # for the JSON document
-    checked: Checked | None  # for feeds
-    remarks: tuple[str, ...]  # for stderr
-    severities: tuple[str, ...]  # of each finding
-    fails: bool  # a finding at or over fail-on
-    in_trouble: bool
+class _Outcome(jobs.Outcome, frozen=True):
+    rows: Rows | None = None  # for the JSON document
+    checked: Checked | None = None
+    severities: tuple[str, ...] = ()  # of each finding
+    fails: bool = False  # a finding at or over fail-on
     was_read: bool = True
-
-
-def find(
-    paths: Iterable[str], exclude: tuple[str, ...] = (), given: Mapping[str, Any] = _NOTHING, context: str | None = None
-) -> tuple[list[Found], list[str]]:
-    """Return the files that ``paths`` mean, each with its settings, and remarks about what cannot be read.
-
-    ``exclude`` and ``given`` take the place of settings; ``context`` is the folder of the build context, by default
-    that of each file. A file that is meant twice comes once. Raises SettingsError, UnknownName and RecipeError.
-    """
-
-    @functools.cache
-    def settings_in(folder: str) -> Settings:
-        return _settings(folder, given)
-
-    found: dict[str, Found] = {}  # by absolute path
-    remarks = []
-    for path in paths:
-        settings = settings_in(path if os.path.isdir(path) else os.path.dirname(path))
-        patterns = Patterns(exclude) if exclude else Patterns(settings.exclude, os.path.dirname(settings.file))
-        files, troubles = discover.discover(path, patterns.match)
-        remarks += [f"{trouble.path}: error: {trouble.message}" for trouble in troubles]
-        for file in files:
-            key = file if file == discover.STDIN else os.path.abspath(file)
-            found.setdefault(key, (file, settings, _context(file, context)))
-    return list(found.values()), remarks
-
-
-def run(
-    found: Iterable[Found],
-    remarks: Iterable[str],
-    form: str = "text",
-    outputs: Iterable[tuple[str, str]] = (),
-    *,
-    reader: str = "",
-    verbose: bool = False,
-) -> int:
-    """Check files, print what is found in the format ``form``, and return the exit code.
-
-    ``outputs`` are formats and files to write beside that; ``reader`` is for files that are not called as theirs are.
-    Raises OutputError.
-    """
-    colour = text_feed.wants_colour(sys.stdout)
-    width = _terminal_width() if sys.stdout.isatty() else _WIDTH
-    printed = form if form in ("text", "json") else ""
-    kept = bool(outputs) or not printed
-    jobs = [
-        _Job(file, settings, folder, printed, reader, kept, colour, width, verbose) for file, settings, folder in found
-    ]
-    totals = _Totals()
-    for line in remarks:
-        totals.in_trouble = True
-        remark(line)
-    outcomes = _show_progress(batch.run(_check, jobs, _lost), len(jobs))
-    outcomes = totals.follow(outcomes)
-    checked: list[Checked] = []
-    if form == "json":
-        from cleanroom.formats.findings.json import document
-
-        for piece in document(outcome.rows for outcome in _collect(outcomes, checked) if outcome.rows):
-            _print(piece)
-    else:
-        for outcome in _collect(outcomes, checked):
-            _print(outcome.text)
-        if not printed:
-            for piece in FORMATS[form].render(checked):
-                _print(piece)
-        elif totals.files:
-            remark(
-                text_feed.summary(totals.severities, totals.files, totals.files_with_findings, totals.files_with_errors)
-            )
-    for name, file in outputs:
-        _write(name, file, checked, width)
-    if totals.in_trouble:
-        return TROUBLE
-    return FINDINGS if totals.fails else 0
-
-
-def script_reader(context: str | None) -> Callable[[str], str | None] | None:
-    """Return what reads scripts from a build context, None when there is none."""
-    return None if context is None else functools.partial(_read_script, context)
-
-
-def file_reader(path: str, name: str) -> Reader | None:
-    """Return the reader called ``name``, else that of files called as ``path`` is; None for Dockerfiles."""
-    from cleanroom.syntax.readers import DOCKERFILE
-
-    reader = READERS[name] if name else discover.reader_of(os.path.basename(path))
-    return None if reader is DOCKERFILE else reader
-
-
-def arguments(path: str, settings: Settings, context: str | None, reader: str) -> dict[str, Any]:
-    """Return the arguments of ``check`` and ``fix`` for one file: ``reader`` is a name, ``context`` a folder."""
-    return {
-        "library": library(*settings.recipes),
-        "reader": file_reader(path, reader),
-        "target": settings.target or None,
-        "read_file": script_reader(context),
-        "select": settings.select,
-        "ignore": settings.ignore,
-        "prefer": settings.prefer,
-    }
-
-
-def internal_error(error: Exception, *, verbose: bool) -> list[str]:
-    """Return the lines about an error that no one foresaw, which is being handled; ``verbose`` adds its traceback."""
-    message = exits.internal_error(error, verbose=verbose)
-    if not verbose:
-        return [message]
-    import traceback
-
-    return [message, *traceback.format_exc().splitlines()]
-
-
-def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_Outcome]:
-    """Pass the outcomes on, and keep what feeds need of them."""
-    for outcome in outcomes:
-        if outcome.checked is not None:
-            checked.append(outcome.checked)
-        yield outcome
-
-
-def _write(name: str, file: str, checked: Iterable[Checked], width: int) -> None:
-    """Write a feed to a file, whole or not at all; folders above it are made where they are not there."""
-    from pathlib import Path
-
-    from cleanroom.project.write import write_into
-
-    pieces: Iterable[str]
-    if name == "text":
-        pieces = (text_feed.render(one.path, one.text, one.report, colour=False, width=width) for one in checked)
-    else:
-        pieces = FORMATS[name].render(checked)
-    try:
-        write_into(Path(), {file: "".join(pieces)})
-    except OSError as error:
-        raise OutputError(f"--output: {error.filename}: {discover.describe(error)}") from None
 
 
 class _Totals(Struct):
@@ -213,37 +72,129 @@ class _Totals(Struct):
     files_with_errors: int = 0  # of those that were read
     severities: Counter[str] = field(default_factory=Counter)
     fails: bool = False
-    in_trouble: bool = False
+    failed: bool = False
 
     def follow(self, outcomes: Iterable[_Outcome]) -> Iterator[_Outcome]:
-        """Yield the outcomes as they come, counted, and their remarks said."""
+        """Yield the outcomes as they come, counted, and their notes said."""
         for outcome in outcomes:
             self.files += outcome.was_read
             self.files_with_findings += bool(outcome.severities)
-            self.files_with_errors += outcome.was_read and outcome.in_trouble
+            self.files_with_errors += outcome.was_read and outcome.failed
             self.severities.update(outcome.severities)
             self.fails |= outcome.fails
-            self.in_trouble |= outcome.in_trouble
-            for line in outcome.remarks:
-                remark(line)
+            self.failed |= outcome.failed
+            for line in outcome.notes:
+                note(line)
             yield outcome
+
+    def exit_code(self, wanted: Wanted) -> int:
+        if self.failed:
+            return TROUBLE
+        return FINDINGS if self.fails and not wanted.exit_zero else 0
+
+    def summary(self) -> str:
+        return text_format.summary(self.severities, self.files, self.files_with_findings, self.files_with_errors)
+
+
+def run(found: Found, wanted: Wanted | None = None) -> int:
+    """Check files, print what is found, and return the exit code. Raises OutputError."""
+    wanted = wanted or Wanted()
+    printed = wanted.form if wanted.form in ("text", "json") and not wanted.statistics else ""
+    kept = bool(wanted.outputs) or not printed
+    look = _look()
+    work = [_Job(file, wanted.reader, wanted.verbose, printed, kept, look) for file in found.files]
+    totals = _Totals(failed=bool(found.errors))
+    for line in (*found.notes, *found.errors):
+        note(line)
+    outcomes = totals.follow(_show_progress(jobs.run(_check, work, _failed), len(work)))
+    checked: list[Checked] = []
+    _print_all(_collect(outcomes, checked), printed)
+    if wanted.statistics:
+        _print_statistics(checked, wanted.form)
+    elif not printed:
+        for piece in FORMATS[wanted.form].render(checked):
+            sys.stdout.write(piece)
+    if wanted.form in ("text", "concise") and totals.files and not wanted.quiet:
+        note(totals.summary())
+    for name, file in wanted.outputs:
+        _write(name, file, checked, look)
+    return totals.exit_code(wanted)
+
+
+def collect(found: Found, wanted: Wanted) -> tuple[list[Checked], bool]:
+    """Return what is found in files, without printing it, and whether all could be read."""
+    work = [_Job(file, wanted.reader, wanted.verbose, "", True, _look()) for file in found.files]
+    totals = _Totals(failed=bool(found.errors))
+    checked: list[Checked] = []
+    for line in (*found.notes, *found.errors):
+        note(line)
+    for _ in _collect(totals.follow(jobs.run(_check, work, _failed)), checked):
+        pass
+    return checked, not totals.failed
+
+
+def _print_all(outcomes: Iterable[_Outcome], form: str) -> None:
+    """Print outcomes as they come; those of formats that are not printed so have no text."""
+    if form == "json":
+        from cleanroom.formats.findings.json import document
+
+        for piece in document(outcome.rows for outcome in outcomes if outcome.rows):
+            sys.stdout.write(piece)
+    else:
+        for outcome in outcomes:
+            sys.stdout.write(outcome.text)
+
+
+def _print_statistics(checked: Iterable[Checked], form: str) -> None:
+    from cleanroom.project import statistics
+
+    found: Statistics = statistics.count(checked)
+    sys.stdout.write(statistics.document(found) if form == "json" else statistics.table(found))
+
+
+def _look() -> text_format.Look:
+    terminal = sys.stdout.isatty()
+    return text_format.Look(
+        colour=text_format.wants_colour(sys.stdout),
+        width=_terminal_width() if terminal else _WIDTH,
+        wraps=terminal,
+        links=terminal and text_format.knows_links(),
+    )
+
+
+def _collect(outcomes: Iterable[_Outcome], checked: list[Checked]) -> Iterator[_Outcome]:
+    """Pass the outcomes on, and keep what formats need of them."""
+    for outcome in outcomes:
+        if outcome.checked is not None:
+            checked.append(outcome.checked)
+        yield outcome
+
+
+def _write(name: str, file: str, checked: Iterable[Checked], look: text_format.Look) -> None:
+    if name == "text":
+        plain = text_format.Look(width=look.width)
+        pieces: Iterable[str] = (text_format.render(one.path, one.text, one.report, plain) for one in checked)
+    else:
+        pieces = FORMATS[name].render(checked)
+    write(file, "".join(pieces), "--output")
+
+
+def write(file: str, text: str, option: str) -> None:
+    """Write a file, whole or not at all; folders above it are made. Raises OutputError, which names the option."""
+    from pathlib import Path
+
+    from cleanroom.project.write import write_into
+
+    try:
+        write_into(Path(), {file: text})
+    except OSError as error:
+        raise OutputError(f"{option}: {error.filename}: {describe(error)}") from None
 
 
 def _terminal_width() -> int:
     from shutil import get_terminal_size
 
     return get_terminal_size().columns
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
-
-
-def remark(line: str) -> None:
-    """Say something on standard error."""
-    sys.stdout.flush()  # on a terminal both streams are one
-    sys.stderr.write(f"{text_feed.printable(line)}\n")
-    sys.stderr.flush()
 
 
 def _show_progress(outcomes: Iterator[_Outcome], length: int) -> Iterator[_Outcome]:
@@ -255,31 +206,10 @@ def _show_progress(outcomes: Iterator[_Outcome], length: int) -> Iterator[_Outco
 
     with click.progressbar(length=length, label="Checking", show_pos=True, file=sys.stderr) as bar:
         for outcome in outcomes:
-            if outcome.remarks or (outcome.text and sys.stdout.isatty()):
+            if outcome.notes or (outcome.text and sys.stdout.isatty()):
                 click.echo("\r\x1b[K", err=True, nl=False)  # what is printed next takes the place of the bar
             yield outcome
             bar.update(1)
-
-
-def _settings(folder: str, given: Mapping[str, Any]) -> Settings:
-    """Return the settings in force in ``folder``, with what was ``given`` on the command line in their place."""
-    settings = replace(find_settings(folder), **given)
-    if not (settings.select or settings.ignore or settings.recipes):
-        return settings
-    from cleanroom.project.names import selectors
-
-    known = library(*settings.recipes)  # what is wrong with them is said once, not for each file
-    return replace(
-        settings,
-        select=selectors(settings.select, known),
-        ignore=selectors(settings.ignore, known),
-    )
-
-
-def _context(file: str, given: str | None) -> str | None:
-    if given is not None or file == discover.STDIN:
-        return given
-    return os.path.dirname(file) or os.curdir
 
 
 # One file: what follows runs in worker processes too.
@@ -288,28 +218,25 @@ def _context(file: str, given: str | None) -> str | None:
 def _check(job: _Job) -> _Outcome:
     from cleanroom.api import check
 
-    try:
-        text = discover.read(job.path)
-    except discover.ReadError as error:
-        return _unread(job, str(error))
-    settings = job.settings
-    try:
-        report = check(text, **arguments(job.path, settings, job.context, job.reader))
-    except Exception as error:  # the other files are still worth checking
-        return _unread(job, *internal_error(error, verbose=job.verbose))
-    remarks = [f"{job.path}:{error.line}:{error.column}: error: {error.message}" for error in report.errors]
+    text = job.file.read()
+    report = reported(job.file, text, check(text, **arguments(job.file, job.reader)))
+    path, settings = job.file.name, job.file.settings
+    notes = [f"{path}:{error.line}:{error.column}: error: {error.message}" for error in report.errors]
     if job.verbose:
-        remarks += [f"{job.path}:{item.line}: not known: {item.reason}" for item in report.unresolved]
-    threshold = SEVERITIES.index(settings.fail_on)
+        notes += [f"{path}:{item.line}: not known: {item.reason}" for item in report.unresolved]
     return _Outcome(
-        text_feed.render(job.path, text, report, colour=job.colour, width=job.width) if job.form == "text" else "",
+        text_format.render(path, text, report, job.look) if job.form == "text" else "",
+        tuple(notes),
+        bool(report.errors),
         _rows(job, text, report),
         _checked(job, text, report),
-        tuple(remarks),
         tuple(finding.severity for finding in report.findings),
-        fails=any(SEVERITIES.index(finding.severity) >= threshold for finding in report.findings),
-        in_trouble=bool(report.errors),
+        any(_is_over(finding, settings.fail_on) for finding in report.findings),
     )
+
+
+def _is_over(finding: Finding, threshold: str) -> bool:
+    return SEVERITIES.index(finding.severity) >= SEVERITIES.index(threshold)
 
 
 def _rows(job: _Job, text: str, report: Report) -> Rows | None:
@@ -317,45 +244,14 @@ def _rows(job: _Job, text: str, report: Report) -> Rows | None:
         return None
     from cleanroom.formats.findings.json import rows
 
-    return rows(job.path, text, report)
+    return rows(job.file.name, text, report)
 
 
 def _checked(job: _Job, text: str, report: Report) -> Checked | None:
-    return Checked(job.path.replace("\\", "/"), text, report) if job.kept else None
+    return Checked(job.file.name.replace("\\", "/"), text, report) if job.kept else None
 
 
-def _lost(job: _Job) -> _Outcome:
-    return _unread(job, "the process that read this file died")
-
-
-def _unread(job: _Job, message: str, *details: str) -> _Outcome:
-    """Return the outcome of a file that could not be checked."""
+def _failed(job: _Job, message: str, *details: str) -> _Outcome:
     report = Report(errors=(Problem(1, 1, message),))
-    remarks = (f"{job.path}: error: {message}", *details)
-    return _Outcome(
-        "",
-        _rows(job, "", report),
-        _checked(job, "", report),
-        remarks,
-        (),
-        fails=False,
-        in_trouble=True,
-        was_read=False,
-    )
-
-
-def _read_script(context: str, path: str) -> str | None:
-    """Return the text of a file in the build context; None when it is not there, lies outside or is not text."""
-    root = os.path.realpath(context)
-    try:
-        file = os.path.realpath(os.path.join(root, path.lstrip("/")))
-        if (
-            not file.startswith(os.path.join(root, ""))
-            or not os.path.isfile(file)
-            or os.path.getsize(file) > _LARGEST_SCRIPT
-        ):
-            return None
-        with open(file, "rb") as stream:
-            return stream.read().decode()
-    except (OSError, ValueError):  # a name that no file can have, bytes that are no text
-        return None
+    notes = problems(job, message, *details)
+    return _Outcome("", notes, True, _rows(job, "", report), _checked(job, "", report), was_read=False)

@@ -20,10 +20,13 @@ def rule(name: str) -> Rule:
     return RULES[known_rule(name.partition("[")[0], RULES)]
 
 
-def selectors(given: Iterable[str], library: Library) -> tuple[str, ...]:
+def selectors(given: Iterable[str], library: Library, where: str = "") -> tuple[str, ...]:
     """Return the selectors in ``given``, each of which may be a comma-separated list, with managers by their ids.
 
-    Raises UnknownName.
+    Raises UnknownName, whose message begins with ``where``.
     """
     parts = (part.strip() for item in given for part in item.split(","))
-    return tuple(resolve(part, RULES, library) for part in parts if part)
+    try:
+        return tuple(resolve(part, RULES, library) for part in parts if part)
+    except UnknownName as error:
+        raise UnknownName(f"{where}{error}") from None

@@ -178,7 +178,7 @@ def test_scripts_are_read_from_the_context(run: Run) -> None:
 
 
 def test_nothing_outside_the_context_is_read(tmp_path: Path) -> None:
-    from cleanroom.project.check import _read_script
+    from cleanroom.project.files import _read_script
 
     context = tmp_path / "context"
     context.mkdir()

@@ -92,7 +92,7 @@ def test_check_says_where_it_could_not_write_what_it_mended(
     def refuse(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "the file is read-only", "Dockerfile")
 
-    monkeypatch.setattr("cleanroom.cli.fix.write_atomically", refuse)
+    monkeypatch.setattr("cleanroom.project.fix.write_atomically", refuse)
     assert main(["check", "--fix", "--fail-on", "error", "Dockerfile"]) == 2
     assert "Dockerfile: error: not written: the file is read-only\n" in capsys.readouterr().err
     assert dockerfile.read_text() == DIRTY
@@ -144,7 +144,7 @@ def test_what_cannot_be_read_or_written(
     Path("latin").write_bytes(b"FROM debian\n# \xe9\n")
     assert main(["fix", "latin"]) == 2
     assert capsys.readouterr().err.startswith("latin: error: not UTF-8 text (line 2)")
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)  # root may write everywhere
     assert main(["fix", "Dockerfile"]) == 2
     assert "Dockerfile: error: not written: the file is read-only\n" in capsys.readouterr().err
     assert dockerfile.read_text() == DIRTY

@@ -40,7 +40,7 @@ def test_cleanroom_toml_goes_before_pyproject(tmp_path: Path) -> None:
         ('slect = ["x"]', "unknown setting 'slect'; did you mean 'select'?"),
         ("fail_on = 'info'", "unknown setting 'fail_on'; did you mean 'fail-on'?"),
         ("colour = 'no'", "unknown setting 'colour'"),
-        ("select = 'left-behind'", 'select must be a list of strings, such as select = ["…"]'),
+        ("select = 'left-behind'", 'select must be a list of strings, such as select = ["left-behind"]'),
         ("ignore = [1]", "ignore must be a list of strings"),
         ("fail-on = 'never'", "fail-on must be one of info, warning, error, not 'never'"),
         ("prefer = 'cleaning'", "prefer must be one of clean, prevent, mount, not 'cleaning'"),

@@ -55,7 +55,7 @@ def test_its_run_goes_by_its_own_name() -> None:
     text = TEXT.replace("pip install requests", "apt-get update")
     (finding,) = cleanroom.check(text, reader=SCRIPTS).findings
     assert finding.fix is not None
-    shown = "".join(text_feed.render("x.scripts", text, Report((replace(finding, fix=None),)), colour=False, width=120))
+    shown = "".join(text_feed.render("x.scripts", text, Report((replace(finding, fix=None),)), text_feed.Look()))
     assert "add at the end of this step: rm -rf" in shown
     assert "at the end of this step" in finding.fix.title
     assert "at the end of this step" in advice(finding)

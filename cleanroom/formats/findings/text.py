@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
+
+from cleanroom.formats.findings.documentation import address
 from cleanroom.lint.findings import SEVERITIES, Advice, Finding, Report
 from cleanroom.syntax.paths import readable
 from cleanroom.syntax.text import Source
@@ -21,7 +24,7 @@ _ELLIPSIS = "…"
 
 
 def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) -> bool:
-    """Tell whether to write colours to ``stream`` (https://no-color.org, https://force-color.org)."""
+    """Return True to write colours to ``stream`` (https://no-color.org, https://force-color.org)."""
     if environment.get("NO_COLOR"):
         return False
     if environment.get("FORCE_COLOR"):
@@ -29,14 +32,82 @@ def wants_colour(stream: TextIO, environment: Mapping[str, str] = os.environ) ->
     return stream.isatty() and environment.get("TERM") != "dumb"
 
 
-def render(file: str, text: str, report: Report, *, colour: bool, width: int) -> str:
-    """Return the findings of one file, each with a blank line after it; lines of the file are cut to ``width``."""
+class Look(Struct, frozen=True):
+    """How text is laid out: lines of the file are cut to ``width`` columns, and where it ``wraps``, words go below."""
+
+    colour: bool = False
+    width: int = 120
+    wraps: bool = False
+    links: bool = False  # names of rules lead to their page
+
+    def paint(self, text: str, code: int) -> str:
+        """Return text in a colour or weight (a code of ECMA-48, section 8.3.117)."""
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
+
+    def link(self, text: str, address: str) -> str:
+        """Return text that a terminal opens an address from."""
+        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links else text
+
+    def wrap(self, text: str, indent: int, first: int = 0) -> list[str]:
+        """Return the lines of a text: ``first`` columns of the first are taken, the others stand ``indent`` in."""
+        if not self.wraps or first + _columns(text) <= self.width:
+            return [text]
+        lines, room = [""], self.width - first
+        for word in text.split(" "):
+            if lines[-1] and _columns(lines[-1]) + 1 + _columns(word) > room:
+                lines.append("")
+                room = self.width - indent
+            lines[-1] += f" {word}" if lines[-1] else word
+        return [lines[0], *(f"{' ' * indent}{line}" for line in lines[1:])]
+
+
+def knows_links(environment: Mapping[str, str] = os.environ) -> bool:
+    """Return True if the terminal is one that opens links (https://github.com/Alhadis/OSC8-Adoption)."""
+    if environment.get("NO_COLOR") or environment.get("TERM") == "dumb" or "CI" in environment:
+        return False
+    program = environment.get("TERM_PROGRAM") in ("iTerm.app", "vscode", "WezTerm", "ghostty", "Hyper")
+    others = ("WT_SESSION", "KITTY_WINDOW_ID", "KONSOLE_VERSION", "DOMTERM")
+    return program or environment.get("VTE_VERSION", "0") >= "5000" or any(name in environment for name in others)
+
+
+def render(file: str, text: str, report: Report, look: Look) -> str:
+    """Return the findings of one file, each with a blank line after it; those of one RUN with one fix are one."""
     source = Source(text)
     lines: list[str] = []
-    for finding in report.findings:
-        lines += _finding(file, source, finding, colour=colour, width=width)
+    for group in grouped(report.findings):
+        lines += _finding(file, source, group, look)
         lines.append("")
     return "".join(f"{line}\n" for line in lines)
+
+
+def grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """Yield the findings of one RUN about one manager that have one fix together, in the order of the first."""
+    groups: dict[object, list[Finding]] = {}
+    for finding in findings:
+        what = (finding.instruction_line, finding.rule, finding.manager, finding.severity)
+        mended = (finding.fix, finding.no_fix, finding.remedies[:1])
+        key = (*what, mended) if finding.fix or finding.remedies else len(groups)
+        groups.setdefault(key, []).append(finding)
+    return iter(groups.values())
+
+
+def joined(messages: Sequence[str]) -> str:
+    """Return messages that differ in the middle as one: ``conda leaves a, b and c in this layer``."""
+    words = [message.split(" ") for message in messages]
+    head = _common(words)
+    tail = _common([line[: head - 1 if head else None : -1] for line in words])
+    middles = [" ".join(line[head : len(line) - tail]) for line in words]
+    if len(messages) == 1 or not (head and all(middles)):
+        return "; ".join(dict.fromkeys(messages))
+    middle = f"{', '.join(middles[:-1])} and {middles[-1]}"
+    return " ".join([*words[0][:head], middle, *words[0][len(words[0]) - tail :]])
+
+
+def _common(lines: Sequence[Sequence[str]]) -> int:
+    """Return how many words are the same at the start of all lines."""
+    return next(
+        (index for index, found in enumerate(zip(*lines, strict=False)) if len(set(found)) > 1), min(map(len, lines))
+    )
 
 
 def summary(counts: Mapping[str, int], files: int, files_with_findings: int, files_with_errors: int = 0) -> str:
@@ -83,22 +154,36 @@ def _escape(character: str) -> str:
     return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
 
 
-def _finding(file: str, source: Source, finding: Finding, *, colour: bool, width: int) -> Iterator[str]:
-    def paint(text: str, look: int) -> str:  # a code of ECMA-48, section 8.3.117
-        return f"\x1b[{look}m{text}\x1b[0m" if colour else text
-
+def _finding(file: str, source: Source, group: Sequence[Finding], look: Look) -> Iterator[str]:
+    finding = group[0]
     hue = _COLOURS[finding.severity]
     place = f"{printable(file)}:{finding.line}:{finding.column}"
-    what = f"{paint(finding.severity, hue)}  {paint(finding.label, hue)}"
-    yield f"{paint(place, _BOLD)}  {what}  {printable(finding.message)}"
+    label = _label(group)
+    message = printable(joined([item.message for item in group]))
+    head = f"{place}  {finding.severity}  {label}  "
+    first, *more = look.wrap(message, 4, _columns(head))
+    what = f"{look.paint(finding.severity, hue)}  {look.link(look.paint(label, hue), address(finding.rule))}"
+    yield f"{look.paint(place, _BOLD)}  {what}  {first}".rstrip()
+    yield from more
     number = f"{finding.line:>4}"
     blank = " " * len(number)
-    bar = paint("|", _DIM)
-    shown, underline = _snippet(source, finding, max(width - len(number) - 3, 20))
-    yield f"{paint(number, _DIM)} {bar} {shown}"
-    yield f"{blank} {bar} {paint(underline, hue)}"
-    for note in _notes(finding):
-        yield f"{blank} {paint('=', _DIM)} {printable(note)}"
+    bar = look.paint("|", _DIM)
+    shown, underline = _snippet(source, finding, max(look.width - len(number) - 3, 20))
+    yield f"{look.paint(number, _DIM)} {bar} {shown}"
+    yield f"{blank} {bar} {look.paint(underline, hue)}"
+    notes = [note for item in group for note in _notes(item)]
+    notes[1:1] = [f"line {line}: and here" for line in sorted({item.line for item in group} - {finding.line})]
+    for note in dict.fromkeys(notes):
+        first, *more = look.wrap(printable(note), len(blank) + 5, len(blank) + 3)
+        yield f"{blank} {look.paint('=', _DIM)} {first}"
+        yield from more
+
+
+def _label(group: Sequence[Finding]) -> str:
+    """Return how a group is named: ``left-behind[conda.packages,index]``."""
+    label, *others = (finding.label for finding in group)
+    caches = "".join(f",{item.cache}" for item, other in zip(group[1:], others, strict=True) if other != label)
+    return f"{label.removesuffix(']')}{caches}]" if caches else label
 
 
 def bulk(finding: Finding) -> str:
@@ -198,6 +283,11 @@ def _window(cells: Sequence[tuple[str, int]], start: int, end: int, width: int) 
         used += cells[last][1]
         last += 1
     return first, last
+
+
+def _columns(text: str) -> int:
+    """Return how many columns wide a text is that is printable."""
+    return len(text) if text.isascii() else _width(_cells(text))
 
 
 def _width(cells: Sequence[tuple[str, int]]) -> int:

@@ -67,12 +67,13 @@ def enrich(
     own = rule_ids.caches(library) if any(name is not None for name in names) else {}
     known = peers(library)
     about = [(item, _about(item, name, known, own)) for item, name in zip(reported, names, strict=True)]
-    ledger = read(text, Options(library, read_file=read_file))
+    options = Options(library, read_file=read_file)
+    ledger = read(text, options)
     if isinstance(ledger, Problem):
         why = f"cleanroom cannot read the file: {ledger.message} (line {ledger.line})"
         judged = tuple(_judged(item, what, ("unknown", why, ())) for item, what in about)
         return Enriched(path, text, judged, (), Report(errors=(ledger,)))
-    found = tuple(with_fix(ledger, finding) for finding in run_rules(ledger, rules)[0])
+    found = tuple(with_fix(ledger, finding) for finding in run_rules(ledger, rules, options)[0])
     judged = tuple(_judged(item, what, _verdict(item.line, what, ledger, found)) for item, what in about)
     confirmed = {id(finding) for item in judged for finding in item.findings}
     missed = tuple(item for item in found if id(item) not in confirmed and item.rule in SIZE_RULES)

@@ -61,7 +61,7 @@ def analyse(path: str, language: str, text: str, version: int | None) -> Analysi
     ledger = read(text, Options(**given))
     if isinstance(ledger, Problem):
         return Analysis(text, version, given, problems=(ledger,))
-    found, _ = run_rules(ledger, RULES, given["select"], given["ignore"], given["prefer"])
+    found, _ = run_rules(ledger, RULES, Options(**given))
     mended = tuple(with_fix(ledger, finding, given["prefer"]) for finding in found)
     return Analysis(text, version, given, ledger, mended)
 

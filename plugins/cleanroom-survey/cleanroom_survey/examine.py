@@ -151,7 +151,7 @@ def _examine(
     installs += [
         {"content": content, **_install(ledger, outcome)} for outcome in ledger.outcomes if not outcome.fill.cache.minor
     ]
-    found, _ = run_rules(ledger, RULES)
+    found, _ = run_rules(ledger, RULES, Options(library))
     findings += [{"content": content, **_finding(with_fix(ledger, finding))} for finding in found]
     return row | {
         "problem": None,

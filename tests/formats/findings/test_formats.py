@@ -39,7 +39,7 @@ def finding(text: str, start: int, end: int, **more: Any) -> Finding:
 
 def render(text: str, start: int, end: int, width: int = 80, colour: bool = False, **more: Any) -> list[str]:
     report = Report((finding(text, start, end, **more),))
-    return text_feed.render("Dockerfile", text, report, colour=colour, width=width).splitlines()
+    return text_feed.render("Dockerfile", text, report, text_feed.Look(colour=colour, width=width)).splitlines()
 
 
 def snippet(text: str, command: str, width: int = 80) -> tuple[str, str]:
