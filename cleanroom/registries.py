@@ -59,11 +59,26 @@ def _fail(message: str) -> NoReturn:
     raise PluginFailed(message)
 
 
+def _sound_findings(found: Iterable[Any]) -> Iterator[Any]:
+    """Return findings, all of them. Raises TypeError where one has a field that no format could write."""
+    import msgspec
+
+    from cleanroom.lint.findings import SEVERITIES, Finding
+
+    whole = list(_each(Finding, found))
+    for item in whole:
+        msgspec.convert(msgspec.to_builtins(item), Finding)
+        if item.severity not in SEVERITIES:
+            raise TypeError(f"the severity of a finding is {item.severity!r}, not one of {', '.join(SEVERITIES)}")
+        if not item.message:
+            raise TypeError("a finding has no message")
+    return iter(whole)
+
+
 def _rule() -> Contract:
-    from cleanroom.lint.findings import Finding
     from cleanroom.lint.rules import Rule
 
-    return Contract((Rule,), Guard("the rule", "find", partial(_each, Finding), lambda _: iter(())))
+    return Contract((Rule,), Guard("the rule", "find", _sound_findings, lambda _: iter(())))
 
 
 def _reader() -> Contract:

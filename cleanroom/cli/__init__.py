@@ -12,6 +12,7 @@ import click
 
 from cleanroom import registries
 from cleanroom.plugins.command import Command
+from cleanroom.plugins.manager import FAULTS
 from cleanroom.plugins.registry import Contract, PluginFailed, Registry
 from cleanroom.project import exits
 from cleanroom.suggest import did_you_mean
@@ -75,7 +76,7 @@ class _Cleanroom(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         found = COMMANDS.get(cmd_name)
-        return found.load() if isinstance(found, Command) else found
+        return _loaded(found) if isinstance(found, Command) else found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands by what is known of them without importing them."""
@@ -117,6 +118,21 @@ class _Cleanroom(Group):
         return code
 
 
+def _loaded(command: Command) -> click.Command:
+    """Return a command, imported. Raises PluginFailed, with the plugin to blame, when one of a plugin cannot be."""
+    owner = COMMANDS.owner(command.name)
+    if owner.is_builtin:
+        return command.load()
+    try:
+        found = command.load()
+        if not isinstance(found, click.Command):
+            raise TypeError(f"it is {type(found).__name__}, not a click command")
+    except FAULTS:
+        owner.blame_error(f"the command {command.name} cannot be loaded:")
+        raise PluginFailed(f"the command {command.name} of {owner.title} cannot be loaded") from None
+    return found
+
+
 def ask_all_plugins() -> None:
     """Ask every plugin for all that it adds, so that all problems show."""
     for registry in (*registries.ALL, COMMANDS):
@@ -127,7 +143,7 @@ def ask_all_plugins() -> None:
 
 
 def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
-    ctx.meta[_VERBOSE] = value
+    ctx.meta[_VERBOSE] = value or ctx.meta.get(_VERBOSE, False)  # cleanroom -v check is cleanroom check -v
     return value
 
 
@@ -161,13 +177,13 @@ def given_recipes() -> tuple[str, ...]:
 
 
 def is_verbose() -> bool:
-    """Tell whether the running command was given -v."""
+    """Return True if the running command was given -v."""
     return bool(click.get_current_context().meta.get(_VERBOSE))
 
 
-@click.command(cls=_Cleanroom)
+@click.command(cls=_Cleanroom, context_settings={"help_option_names": ["-h", "--help"]})  # of all commands
 @click.version_option(__version__, message="%(version)s")
-@click.help_option("-h", "--help")
+@verbose_option
 @click.option("--strict-plugins", is_flag=True, help="Exit 2 when something is wrong with a plugin.")
 def cli(strict_plugins: bool) -> None:
     """Find what package managers leave behind in container images, and the command that keeps it out."""
@@ -180,6 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int | None = cli.main(arguments, prog_name="cleanroom", standalone_mode=False)
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.UsageError):  # a name may be unknown since the plugin that adds it failed
+            registries.plugins().say_problems(verbose=bool(error.ctx and error.ctx.meta.get(_VERBOSE)))
         return exits.TROUBLE
     except click.Abort:
         click.echo("Interrupted.", err=True)

@@ -42,7 +42,7 @@ _STDIN = ("-", "/dev/stdin", "<stdin>")  # as linters call what they read from t
 @recipes_option
 @verbose_option
 def command(report: str, paths: tuple[str, ...], form: str, fail_on: str, trust: bool) -> int:
-    r"""Add to a REPORT of another linter (JSON of hadolint, tally, Semgrep, Checkov, KICS, Trivy; SARIF) what to do.
+    """Add to a REPORT of another linter (JSON of hadolint, tally, Semgrep, Checkov, KICS, Trivy; SARIF) what to do.
 
     \b
     hadolint --format json Dockerfile | cleanroom enrich
@@ -50,7 +50,7 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str, trust:
     Reads the Dockerfiles that the report names, and those at PATH too, since a report names no file without findings.
     For each finding about what package managers leave behind: the command that mends it, or why it is none; then what
     the linter missed. Exits 0 when cleanroom finds nothing, 1 when it does, 2 when something could not be read.
-    """
+    """  # noqa: D301 - the character itself, for click
     from cleanroom.lint.linters.enrich import enrich
     from cleanroom.lint.linters.reports import ReportError, parse
 

@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 @recipes_option
 @verbose_option
 def command(manager: str, cache: str, prefer: str, base: str, user: str, form: str) -> None:
-    r"""Print the command that keeps out of an image what MANAGER leaves behind.
+    """Print the command that keeps out of an image what MANAGER leaves behind.
 
     \b
     RUN apt-get update && apt-get install -y curl && $(cleanroom query apt)
-    """
+    """  # noqa: D301 - the character itself, for click
     from cleanroom.recipes.query import NoRemedy, query
 
     library = lookup.given_library()  # no settings: what is printed is run

@@ -59,7 +59,7 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
             report(problem)
         if not problems and not is_bases:
             recipes.append(parse_recipe(data, file))
-    for problem in validate_set(recipes):
+    for problem in (*validate_set(recipes), *_conflicts(recipes)):
         report(problem)
     library = Library(recipes=recipes)
     for recipe in recipes:
@@ -73,6 +73,19 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     if not faulty:
         click.echo(f"{len(files)} valid", err=True)
     return FINDINGS if faulty else 0
+
+
+def _conflicts(recipes: Sequence[Recipe]) -> Iterator[object]:
+    """Yield what keeps recipes from being used beside those that ship."""
+    from cleanroom import registries
+    from cleanroom.recipes.load import RECIPES
+    from cleanroom.recipes.model import RecipeError
+
+    others = [recipe.origin for recipe in recipes if Path(recipe.origin).resolve().parent != Path(RECIPES).resolve()]
+    try:
+        registries.library(*others)
+    except RecipeError as error:
+        yield from error.problems
 
 
 def _record_problems(recipe: Recipe) -> Iterator[object]:
