@@ -121,8 +121,8 @@ class Given:
             raise click.UsageError(f"--context: {options['context']!r} is no folder")
         if options["isolated"] and options["config"]:
             raise click.UsageError("--config and --isolated exclude each other")
-        if options["config"] and not Path(options["config"]).is_file():
-            raise click.UsageError(f"--config: {options['config']!r} is no file")
+        if options["config"] and not Path(options["config"]).exists():
+            raise click.UsageError(f"--config: {options['config']!r} is not there")
         return Wish(
             self._settings,
             options["exclude"],

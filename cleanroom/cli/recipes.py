@@ -59,8 +59,8 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
             report(problem)
         if not problems and not is_bases:
             recipes.append(parse_recipe(data, file))
-    for problem in (*validate_set(recipes), *_conflicts(recipes)):
-        report(problem)
+    for conflict in (*validate_set(recipes), *_conflicts(recipes)):
+        report(conflict)
     library = Library(recipes=recipes)
     for recipe in recipes:
         for found in (*_record_problems(recipe), *_unread(recipe, library)):

@@ -9,6 +9,8 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 
+from msgspec.structs import replace
+
 from cleanroom.formats.findings.fingerprints import fingerprinted
 from cleanroom.lint.findings import Checked
 from cleanroom.project import reading
@@ -25,7 +27,7 @@ def document(checked: Iterable[Checked], place: str) -> str:
     folder = os.path.dirname(os.path.abspath(place))
     files = {}
     for one in checked:
-        marks = {mark: finding.label for finding, mark in fingerprinted(one)}
+        marks = {mark: finding.label for finding, mark in fingerprinted(replace(one, path=""))}
         if marks:
             files[_name(one.path, folder)] = dict(sorted(marks.items(), key=lambda item: (item[1], item[0])))
     return json.dumps({"schema": SCHEMA, "files": dict(sorted(files.items()))}, indent=1) + "\n"

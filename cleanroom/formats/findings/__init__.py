@@ -22,6 +22,7 @@ class Format(Struct, frozen=True):
 
 
 _SUMMARIES = {
+    "concise": "a line a finding",
     "json": "all there is, by the schema cleanroom/findings/1",
     "sarif": "SARIF 2.1.0, for code scanning and editors, with fixes",
     "github": "workflow commands, which GitHub shows at the lines of a pull request",

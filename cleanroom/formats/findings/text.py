@@ -173,7 +173,7 @@ def _finding(file: str, source: Source, group: Sequence[Finding], look: Look) ->
     yield f"{blank} {bar} {look.paint(underline, hue)}"
     notes = [note for item in group for note in _notes(item)]
     notes[1:1] = [f"line {line}: and here" for line in sorted({item.line for item in group} - {finding.line})]
-    for note in dict.fromkeys(notes):
+    for note in sorted(dict.fromkeys(notes), key=lambda note: not note.startswith("left:")):
         first, *more = look.wrap(printable(note), len(blank) + 5, len(blank) + 3)
         yield f"{blank} {look.paint('=', _DIM)} {first}"
         yield from more
