@@ -73,7 +73,7 @@ def is_installed(name: str) -> bool:
     """Return True if a program is called as one that a package brought."""
     folder, _, _ = name.rpartition("/")
     is_tool = folder.endswith(("vendor/bin", "node_modules/.bin"))  # of a package of Composer, of npm
-    return not folder or is_tool or (folder.startswith("/") and folder.rpartition("/")[2] in _PROGRAM_FOLDERS)
+    return "/" not in name or is_tool or (folder.startswith("/") and folder.rpartition("/")[2] in _PROGRAM_FOLDERS)
 
 
 def script_of(program: str, words: Sequence[str]) -> str:

@@ -86,6 +86,7 @@ class Installed(Struct):
     order: int
     command: shell.Command | None = None
     nested: bool = False
+    certain: bool = True  # False where it depends on a version that is not known
 
 
 class Required(Struct):

@@ -172,8 +172,9 @@ def events(
             user = invocation.user.partition(":")[0]
             yield Fill(recipe, cache, places, span, guards, 0, verb, by, sudo, tops_up, prefetch, user)
     for payload in recipe.payload:
-        if payload.id not in kept_out and any(uses(use) for use in payload.made_by):
-            yield Installed(recipe, payload, invocation.places(payload), span, 0)
+        answers = [uses(use) for use in payload.made_by]
+        if payload.id not in kept_out and any(answer is not False for answer in answers):
+            yield Installed(recipe, payload, invocation.places(payload), span, 0, certain=any(answers))
     if not fills:
         yield Used(recipe, verb, 0, span)
     for lean in recipe.lean:

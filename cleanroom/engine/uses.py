@@ -23,7 +23,7 @@ _SILENT = frozenset(("echo", "printf", "alias", "unalias", "true", "false", ":",
 _SILENT |= frozenset(("export", "declare", "typeset", "readonly", "local", "unset", "set", "shopt", "trap", "eval"))
 _SILENT |= frozenset(("useradd", "adduser", "usermod", "groupadd", "rm", "su", "runuser", "read", "which", "type"))
 # They want a place to be there, whatever it holds.
-_BY_NAME = frozenset(("cd", "pushd", "chown", "chmod", "chgrp", "setfacl", "rmdir", "ls", "du", "stat", "find", "tree"))
+_BY_NAME = frozenset(("cd", "pushd", "chown", "chmod", "chgrp", "setfacl", "rmdir"))
 # They make the file they name: its folder must be there.
 _MAKERS = frozenset(("mkdir", "touch", "tee", "truncate", "mkfifo", "mknod"))
 # Their last word is where they put something.
@@ -64,7 +64,12 @@ def named(call: Call, roots: Iterable[str]) -> Iterator[tuple[str, How]]:
         elif program in _PUTTERS and number == len(words) - 1 and number:
             yield path, How.PUTS
         else:
-            yield path, How.EXISTS if program in _BY_NAME else How.CONTENT
+            yield path, How.EXISTS if program in _BY_NAME or _removes(call) else How.CONTENT
+
+
+def _removes(call: Call) -> bool:
+    """Return True if ``find`` removes what it finds."""
+    return call.program == "find" and ("-delete" in call.words or ("rm" in call.words and "-exec" in call.words))
 
 
 def _path(word: str) -> str:

@@ -14,7 +14,7 @@ from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import remedies
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.remedies import Plan
-from cleanroom.lint.fixes.uses import User, in_layer, later, payload_in, prefetched_for, topped_up
+from cleanroom.lint.fixes.uses import User, in_layer, later, others_files, payload_in, prefetched_for, topped_up
 from cleanroom.lint.rules.left_behind import shipped
 from cleanroom.recipes.facts import applies
 from cleanroom.recipes.model import Remedy
@@ -124,6 +124,8 @@ def _keep_topped_up(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy)
             plan.why = plan.why or extra.why
         if line is not None and remedy.kind != "prevent" and not plan.why:
             plan.why = f"line {line} uses what this fetches ahead, and would fetch it again"
+        if outcome.fill.prefetch and remedy.kind != "prevent" and not plan.why:
+            plan.why = "this fetches ahead what a command that cannot be seen may use"
 
 
 def _check_hidden(site: Site, outcome: Outcome, remedy: Remedy) -> None:
@@ -192,6 +194,9 @@ def provide(site: Site, plan: Plan, remedy: Remedy) -> None:
         return
     if (found := payload_in(site.ledger, taken)) is not None:
         raise DeclinedError(f"it would take {found[1]}, from line {found[0]}")
+    by_root = site.layer.mounts or any(part.fill.sudo for part in taken.parts)
+    if not by_root and (other := others_files(site.ledger, taken)) is not None:
+        raise DeclinedError(f"files of the user {other[1]} are in it, from line {other[0]}")
     if taken.unmade:
         for user in in_layer(site.ledger, taken, after=taken.order):
             if user.certain:
@@ -216,7 +221,7 @@ def _refill(site: Site, plan: Plan, user: User, remedy: Remedy) -> None:
     cache = filled.cache
     there = Site(ledger, user.layer)
     family = user.layer.base.family
-    if not cache.refill or not (family == "debian" or (not family and filled.verb == "update")):
+    if not cache.refill or not cache.needed_by or not (family == "debian" or (not family and filled.verb == "update")):
         raise DeclinedError(reason)  # where its update ran, the command is there, whatever the base is
     if ledger.stages[user.layer.stage] is not ledger.stages[here.stage]:
         raise DeclinedError(f"{reason}, in a stage built on this one")

@@ -131,6 +131,22 @@ def payload_in(ledger: Ledger, taken: Taken) -> tuple[int, str] | None:
     return None
 
 
+def others_files(ledger: Ledger, taken: Taken) -> tuple[int, str] | None:
+    """Return line and user of an earlier fill by another user, whose files the one in force cannot remove."""
+    user = _user_of(taken.layer.user)
+    for layer in before(ledger, taken.layer) if user != "root" and not taken.unmade else ():
+        for event in layer.events:
+            other = _user_of(event.user) if isinstance(event, Fill) else user
+            if other != user and isinstance(event, Fill) and _takes(taken, event.paths):
+                return _line(ledger, event.span.start), other
+    return None
+
+
+def _user_of(name: str) -> str:
+    name = name.partition(":")[0] or "root"
+    return "root" if name == "0" else name
+
+
 def _takes(taken: Taken, paths: Iterable[str]) -> bool:
     return any(_holds(pattern, path) for path in paths for part in taken.parts for pattern in part.patterns)
 
@@ -151,47 +167,81 @@ def _holds(pattern: str, path: str) -> bool:
 def in_layer(ledger: Ledger, taken: Taken, *, after: int) -> Iterator[User]:
     """Yield who in the layer itself uses what is taken, behind the event ``after``."""
     for part in taken.parts:
-        yield from _in_layer(ledger, taken, part, taken.layer, after)
+        yield from _in_layer(ledger, taken, part, taken.layer, after=after)
 
 
 def later(ledger: Ledger, taken: Taken) -> Iterator[User]:
     """Yield who uses what is taken in what stands on the layer: later RUNs, other stages, the start of a container."""
     for part in taken.parts:
         for layers in followers(ledger, taken.layer):
+            emptied = False
             for layer in layers:
-                yield from _in_layer(ledger, taken, part, layer, -1)
-                if _ends(ledger, part.fill, layer):
+                yield from _in_layer(ledger, taken, part, layer, emptied=emptied)
+                if _is_filled_anew(ledger, part.fill, layer):
                     break
+                cleanups = [event for event in layer.events if isinstance(event, (Clean, Remove))]
+                cleanups = [event for event in cleanups if empties(event, part.fill)]
+                if any(not _leaves_folder(event) for event in cleanups):
+                    break
+                emptied = emptied or bool(cleanups)
         yield from _at_start(ledger, taken, part)
         yield from _by_instructions(ledger, taken, part)
 
 
-def _in_layer(ledger: Ledger, taken: Taken, part: Part, layer: Layer, after: int) -> Iterator[User]:
-    """Yield who uses the part in a layer, until it is filled anew there or gone before as well."""
+def _in_layer(
+    ledger: Ledger, taken: Taken, part: Part, layer: Layer, *, after: int = -1, emptied: bool = False
+) -> Iterator[User]:
+    """Yield who uses the part in a layer, until it is filled anew there or gone before as well.
+
+    Where it was ``emptied`` before as well, all that is left to use is its folder.
+    """
     fill = part.fill
-    steps: list[tuple[int, int, Event | Use]] = [(event.order, 1, event) for event in layer.events]
-    steps += [(use.order, 0, use) for use in layer.uses]
-    for order, _, step in sorted(steps, key=lambda item: item[:2]):
-        if order <= after and not (isinstance(step, (Named, Unseen)) and order == after + 1):
-            continue
-        if _is_without_network(layer) and isinstance(step, (Fill, Used)) and step.recipe.id == fill.recipe.id:
-            yield _user(ledger, part, layer, step.span, "runs without a network, from what is there")
-            return
+    for step in _steps(layer, after):
         if isinstance(step, Fill) and _is_same(step, fill):
             return
+        if emptied:
+            if isinstance(step, Named) and step.how is How.EXISTS and _is_gone(taken, part, step.path):
+                yield _user(ledger, part, layer, step.span, f"uses {_shown(step.path)}")
+            continue
         if isinstance(step, Required) and step.recipe.id == fill.recipe.id and step.cache.id == fill.cache.id:
             yield _needing(ledger, part, layer, step)
             return
-        if isinstance(step, Remove) and not step.forced and any(_is_gone(taken, part, p) for p in step.patterns):
-            yield _user(ledger, part, layer, step.span, "fails where there is nothing to remove")
-        elif isinstance(step, Named) and _wants(taken, part, step):
-            yield _user(ledger, part, layer, step.span, f"uses {_shown(step.path)}")
-        elif isinstance(step, Unseen) and _may_need(part, step):
-            line = _line(ledger, step.span.start)
-            reason = f"what line {line} runs ({step.what}) may need {fill.cache.what}"
-            yield User(line, step.span, reason, layer, part, certain=False)
+        if user := _using(ledger, taken, part, layer, step):
+            yield user
         if isinstance(step, (Clean, Remove)) and empties(step, fill):
-            return
+            if not _leaves_folder(step):
+                return
+            emptied = True
+
+
+def _steps(layer: Layer, after: int) -> Iterator[Event | Use]:
+    """Yield the events and uses of a layer behind the event ``after``, as they come."""
+    steps: list[tuple[int, int, Event | Use]] = [(event.order, 1, event) for event in layer.events]
+    steps += [(use.order, 0, use) for use in layer.uses]
+    for order, is_event, step in sorted(steps, key=lambda item: item[:2]):
+        if order > after if is_event else order > after or after < 0:
+            yield step
+
+
+def _using(ledger: Ledger, taken: Taken, part: Part, layer: Layer, step: Event | Use) -> User | None:
+    """Return the user that a step is, None where it does not mind."""
+    fill = part.fill
+    if isinstance(step, (Fill, Used)) and step.recipe.id == fill.recipe.id and _is_without_network(layer):
+        return _user(ledger, part, layer, step.span, "runs without a network, from what is there")
+    if isinstance(step, Remove) and not step.forced and any(_is_gone(taken, part, p) for p in step.patterns):
+        return _user(ledger, part, layer, step.span, "fails where there is nothing to remove")
+    if isinstance(step, Named) and _wants(taken, part, step):
+        return _user(ledger, part, layer, step.span, f"uses {_shown(step.path)}")
+    if isinstance(step, Unseen) and _may_need(part, step):
+        line = _line(ledger, step.span.start)
+        reason = f"what line {line} runs ({step.what}) may need {fill.cache.what}"
+        return User(line, step.span, reason, layer, part, certain=False)
+    return None
+
+
+def _leaves_folder(event: Clean | Remove) -> bool:
+    """Return True if a clean-up empties a folder and leaves it."""
+    return isinstance(event, Remove) and all(pattern.endswith("*") for pattern in event.patterns)
 
 
 def _is_without_network(layer: Layer) -> bool:
@@ -202,15 +252,13 @@ def _is_same(event: Fill, fill: Fill) -> bool:
     return event.recipe.id == fill.recipe.id and event.cache.id == fill.cache.id and event.prevented in ("", "?")
 
 
-def _ends(ledger: Ledger, fill: Fill, layer: Layer) -> bool:
-    """Return True if nothing behind ``layer`` depends on the cache of ``fill``: it is filled anew, or was gone."""
-    filled = any(
+def _is_filled_anew(ledger: Ledger, fill: Fill, layer: Layer) -> bool:
+    """Return True if ``layer`` itself leaves what the layers behind it use."""
+    return any(
         outcome.state is Status.LEFT
-        and outcome.fill.recipe.id == fill.recipe.id
-        and outcome.fill.cache.id == fill.cache.id
+        and (outcome.fill.recipe.id, outcome.fill.cache.id) == (fill.recipe.id, fill.cache.id)
         for outcome in ledger.outcomes_in(layer)
     )
-    return filled or any(isinstance(event, (Clean, Remove)) and empties(event, fill) for event in layer.events)
 
 
 def _needing(ledger: Ledger, part: Part, layer: Layer, need: Required) -> User:
@@ -325,7 +373,7 @@ def _at_start(ledger: Ledger, taken: Taken, part: Part) -> Iterator[User]:
     fill = part.fill
     for stage in ledger.above(taken.layer.stage):
         for layer in stage.starts.values():
-            for user in _in_layer(ledger, taken, part, layer, -1):
+            for user in _in_layer(ledger, taken, part, layer):
                 if user.certain:
                     yield user
         if (fill.recipe.id, fill.cache.id) in ledger.used_at_start(stage.stage.index) and stage.starts:

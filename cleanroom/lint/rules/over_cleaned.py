@@ -58,11 +58,11 @@ def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
         for below in ledger.chain(stage.stage.index)[:-1]
         for layer in below.layers
         for event in layer.events
-        if isinstance(event, Installed) and layer.mount(event.paths) is None
+        if isinstance(event, Installed) and event.certain and layer.mount(event.paths) is None
     ]
     for layer in stage.layers:
         for event in layer.events:
-            if isinstance(event, Installed):
+            if isinstance(event, Installed) and event.certain:
                 if layer.mount(event.paths) is None:
                     made.append(event)
                 else:
