@@ -73,9 +73,15 @@ def _plain(arguments: Sequence[str]) -> Callable[[], int] | None:
             return _check(names)
         if command == "query" and len(names) == 1:
             return _query(names[0])
+    except KeyboardInterrupt:
+        return _interrupt
     except Exception:
         return None
     return None
+
+
+def _interrupt() -> int:
+    raise KeyboardInterrupt
 
 
 def _check(paths: Sequence[str]) -> Callable[[], int]:

@@ -43,7 +43,7 @@ def _in_processes(
     waiting = deque(jobs[start : start + _CHUNK] for start in range(0, len(jobs), _CHUNK))
     under_way: deque[tuple[Sequence[Job], Future[tuple[list[Result], _Problems]]]] = deque()
     while waiting:
-        with ProcessPoolExecutor(initializer=_ignore_interrupts) as pool:
+        with ProcessPoolExecutor(initializer=_prepare) as pool:
             try:
                 while waiting or under_way:
                     while waiting and len(under_way) < _WINDOW:
@@ -73,7 +73,7 @@ def _alone(work: Callable[[Job], Result], job: Job, lost: Callable[[Job], Result
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    with ProcessPoolExecutor(max_workers=1, initializer=_ignore_interrupts) as pool:
+    with ProcessPoolExecutor(max_workers=1, initializer=_prepare) as pool:
         try:
             results, problems = pool.submit(_each, work, [job]).result()
         except BrokenProcessPool:
@@ -91,8 +91,22 @@ def _found_problems() -> _Problems:
     return tuple((plugin.title, problem) for plugin, problem in plugins().problems)
 
 
-def _ignore_interrupts() -> None:
-    """Leave Ctrl-C to the parent, which then stops the workers."""
+def _prepare() -> None:
+    """Leave Ctrl-C to the parent, which then stops the workers; and end with it, however it ends."""
     import signal
+    import threading
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this process when the pipe to the one that started it does: one that is killed cannot say so."""
+    import os
+    from multiprocessing import parent_process
+    from multiprocessing.connection import wait
+
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

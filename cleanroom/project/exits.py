@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import sys
+from typing import NoReturn
 
 FINDINGS = 1  # at or over --fail-on; or files that are not in canonical form
 TROUBLE = 2  # usage, a file that cannot be read, a fault of ours
@@ -18,13 +21,38 @@ def reader_gone() -> int:
     return READER_GONE
 
 
+class _Closed(io.TextIOBase):
+    """What stands for a standard output that the caller closed."""
+
+    def write(self, _: str) -> NoReturn:
+        raise OSError(errno.EBADF, "it is closed")
+
+
 def write_anything() -> None:
     """Let standard output take text that its encoding lacks; standard error escapes that by itself."""
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def internal_error(error: Exception, *, verbose: bool = False) -> str:
-    """Return the line about an error that no one foresaw."""
+    """Return the line about an error that no command foresaw: a full disk, a folder that is gone, a fault of ours."""
+    if isinstance(error, OSError) and (line := _bad_day(error)):
+        return line
     what = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"internal error: {what}" + ("" if verbose else "; run again with -v for the traceback")
+
+
+def _bad_day(error: OSError) -> str:
+    """Return what went wrong outside of cleanroom, "" where that is not known."""
+    try:
+        os.getcwd()
+    except OSError:
+        return "the current folder is gone"
+    what = (error.strerror or str(error)).lower()
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF):
+        return f"{error.filename or 'standard output'} cannot be written: {what}"
+    return ""

@@ -1,6 +1,10 @@
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -63,3 +67,30 @@ def interrupt_me(job: int) -> int:
 
 def test_an_interrupt_does_not_kill_workers() -> None:
     assert list(batch.run(interrupt_me, range(60), lost)) == list(range(60))
+
+
+PARENT = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from cleanroom.project import batch
+
+def work(_):
+    print(os.getpid(), flush=True)
+    time.sleep(60)
+
+list(batch.run(work, range(batch.MANY), work))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="a system without signals")
+def test_workers_end_with_a_parent_that_is_killed(tmp_path: Path) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    root = str(Path(batch.__file__).parents[2])
+    with subprocess.Popen([sys.executable, str(script), root], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline()
+        start = time.monotonic()
+        parent.kill()
+        parent.stdout.read()  # ends once no one holds the pipe: no worker is there
+        assert time.monotonic() - start < 30

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cleanroom.formats.findings.fingerprints import advice
+from cleanroom.formats.findings.text import printable
 from cleanroom.lint.findings import Checked
 
 _LEVELS = {"info": "notice", "warning": "warning", "error": "error"}
@@ -29,7 +30,9 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    """Return text as data: a line feed would end the command, and the log shows what a terminal would obey."""
+    lines = (printable(line) for line in text.split("\n"))
+    return "%0A".join(line.replace("%", "%25") for line in lines)
 
 
 def _property(text: str) -> str:
