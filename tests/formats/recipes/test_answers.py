@@ -11,9 +11,9 @@ import pytest
 from cleanroom import registries
 from cleanroom.cli import main
 from cleanroom.formats.findings.markdown import cell, code
-from cleanroom.formats.recipes import EXPORTS
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.query import KINDS, answers
+from cleanroom.registries import EXPORTS
 
 RECIPES = registries.library().recipes()
 HEADINGS = {"clean": "Clean up", "prevent": "eep it from being written", "mount": "ount a cache"}
