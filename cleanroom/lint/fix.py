@@ -127,9 +127,8 @@ class _Work:
         remaining = self.findings(ledger)
         allowed = Counter(_kind(finding) for finding in found)
         allowed.subtract(_kind(finding) for finding in chosen)
-        added = Counter(
-            _kind(finding) for finding in remaining if finding.rule != "split-installs"
-        )  # which only advises
+        # That RUNs could be joined is only advice, which an update in the second one brings.
+        added = Counter(_kind(finding) for finding in remaining if finding.rule != "split-installs")
         if added - +allowed:
             return None
         return ledger, remaining
@@ -143,15 +142,14 @@ class _Work:
             Problem(
                 place.line,
                 place.column,
-                f"the fix of {finding.rule}[{finding.manager}] ({title}) did not do what it should, and was dropped; "
-                "please report this",
+                f"the fix of {finding.rule}[{finding.manager}] ({title}) did not do what it should, and was left out",
             )
         )
 
     def reason(self, finding: Finding) -> str:
         """Return why a finding was not fixed."""
         if _key(finding) in self.dropped:
-            return "the fix did not do what it should; please report this"
+            return "what would mend it does something else in this file too"
         if finding.fix is None:
             return finding.no_fix
         return f"{finding.fix.why}; with --unsafe: {finding.fix.title}"

@@ -101,7 +101,6 @@ def _fix(job: Job) -> Outcome:
     path, name = job.file.path, job.file.name
     errors = () if job.mode is Mode.WRITE_FIRST else result.errors
     notes = [f"{name}:{item.line}:{item.column}: error: {item.message}" for item in errors]
-    notes += [f"{name}:{item.line}:{item.column}: bug: {item.message}" for item in result.problems]
     changes = result.text != text
     if changes and path != STDIN and job.mode in (Mode.WRITE, Mode.WRITE_FIRST):
         try:
@@ -111,7 +110,7 @@ def _fix(job: Job) -> Outcome:
     return Outcome(
         _shown(job, text, result),
         tuple(notes),
-        bool(result.errors or result.problems),
+        bool(result.errors),
         tuple(_lines(job, result)),
         len(result.fixed),
         len(result.declined),
