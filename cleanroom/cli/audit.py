@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from cleanroom.images.audit import Audit, Reading
     from cleanroom.images.causes import Source, Tied
     from cleanroom.images.image import Limits
+    from cleanroom.images.outlook import Outlook
+    from cleanroom.images.waste import Waste
     from cleanroom.recipes.library import Library
 
 _WIDTH = 120  # of the lines, where there is no terminal
@@ -48,6 +50,7 @@ _BESIDE = ("text", "json", "html", "markdown")  # formats that can show two imag
     metavar="SIZE",
     help="Exit 1 when caches weigh more: 20MB, or a share of the image: 5%. With --base, its layers do not count.",
 )
+@click.option("--all", "is_all", is_flag=True, help="Also show what else may be left out, and what it could weigh.")
 @click.option("--trust", is_flag=True, help="Read the image however large it is, or becomes.")
 @recipes_option
 @verbose_option
@@ -61,6 +64,7 @@ def command(
     context: str | None,
     compare: str | None,
     max_waste: str | None,
+    is_all: bool,
     trust: bool,
 ) -> int:
     """Show which package managers' caches IMAGE carries, in which layer, how heavy, and what keeps them out.
@@ -82,16 +86,17 @@ def command(
     if dockerfile is None and (target or context):
         raise click.UsageError("--target and --context go with --dockerfile")
     library = lookup.library()
+    if is_all and form not in ("text", "json", "html"):
+        raise click.UsageError(f"--all goes with --format text, json, html: {form} has no place for what is no finding")
     try:
         source = None if dockerfile is None else _source(dockerfile, target, context, library)
-        reading = _read(image, platform, base, source, limits, library)
-        other = None if compare is None else _read(compare, platform, None, None, limits, library).audit
+        found = _read(image, platform, base, source, limits, library, _weigh if is_all else None)
+        other = None if compare is None else _read(compare, platform, None, None, limits, library).reading.audit
     except ImageError as error:
         raise click.ClickException(str(error)) from None
-    audit = reading.audit
-    tied = None if source is None else source.tie(audit, reading.configuration)
+    audit = found.reading.audit
     _remark(audit)
-    _print(form, reading, tied, other)
+    _print(form, found, other)
     if limit is None:
         return 0
     waste = audit.own_waste if base is not None else audit.waste
@@ -103,20 +108,36 @@ def command(
     return FINDINGS
 
 
-def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) -> None:
+class _Found(NamedTuple):
+    """An image that was read, beside its Dockerfile; with --all, what else it carries, and what it could weigh."""
+
+    reading: Reading
+    tied: Tied | None
+    rest: tuple[Waste, Outlook] | None
+
+
+def _weigh(reading: Reading, tied: Tied | None, limits: Limits) -> tuple[Waste, Outlook]:
+    from cleanroom.images import outlook, waste
+
+    weighed = waste.weigh(reading, limits)
+    return weighed, outlook.look(reading.audit, weighed, tied)
+
+
+def _print(form: str, found: _Found, other: Audit | None) -> None:
+    reading, tied, _ = found
     audit = reading.audit
     if form == "text":
-        _print_text(audit, tied, other)
+        _print_text(found, other)
     elif form == "json":
         from cleanroom.images.formats.json import document
 
-        click.echo(document(audit, tied, other), nl=False)
+        click.echo(document(audit, tied, other, found.rest), nl=False)
     elif form == "html":
         from cleanroom.formats.pages import ExtraMissingError
         from cleanroom.images.formats.html import render
 
         try:
-            page = "".join(render(reading, tied, other))
+            page = "".join(render(reading, tied, other, found.rest))
         except ExtraMissingError as error:
             raise click.ClickException(str(error)) from None
         click.echo(page, nl=False)
@@ -131,21 +152,21 @@ def _print(form: str, reading: Reading, tied: Tied | None, other: Audit | None) 
             click.echo(beside(audit, other), nl=False)
 
 
-def _print_text(audit: Audit, tied: Tied | None, other: Audit | None) -> None:
+def _print_text(found: _Found, other: Audit | None) -> None:
     from shutil import get_terminal_size
 
     from cleanroom.formats.findings.text import wants_colour
-    from cleanroom.images.formats.text import Detail, Look, compare, painted, plain, render
+    from cleanroom.images.formats.text import Detail, Look, compare, painted, plain, render, rest
 
     colour = wants_colour(sys.stdout)
     width = get_terminal_size().columns if sys.stdout.isatty() else _WIDTH
     look = Look(width, painted if colour else plain, Detail.ALL if is_verbose() else Detail.LARGE)
-    for line in render(audit, tied, look):
-        click.echo(line, color=colour)
+    reading, tied, more = found
+    lines = [*render(reading.audit, tied, look), *(rest(*more, tied, look) if more is not None else ())]
     if other is not None:
-        click.echo()
-        for line in compare(audit, other, width):
-            click.echo(line, color=colour)
+        lines += ["", *compare(reading.audit, other, width)]
+    for line in lines:
+        click.echo(line, color=colour)
 
 
 def _remark(audit: Audit) -> None:
@@ -185,9 +206,16 @@ def _source(dockerfile: str, target: str | None, context: str | None, library: L
 
 
 def _read(
-    image: str, platform: str, base: str | None, source: Source | None, limits: Limits, library: Library
-) -> Reading:
+    image: str,
+    platform: str,
+    base: str | None,
+    source: Source | None,
+    limits: Limits,
+    library: Library,
+    weigh: Callable[[Reading, Tied | None, Limits], tuple[Waste, Outlook]] | None = None,
+) -> _Found:
     from cleanroom.images import base as base_image
+    from cleanroom.images import waste
     from cleanroom.images.audit import audit
     from cleanroom.images.image import ImageError
     from cleanroom.images.sources import open_image
@@ -206,7 +234,10 @@ def _read(
             below = base_image.beside_dockerfile(found.configuration, source.base_layers(found.configuration))
         else:
             below = base_image.guess(found.configuration)
-        return audit(found, library=library, base=below, limits=limits, progress=progress)
+        keep = () if weigh is None else waste.WANTED
+        reading = audit(found, library=library, base=below, limits=limits, progress=progress, keep=keep)
+        tied = None if source is None else source.tie(reading.audit, reading.configuration)
+        return _Found(reading, tied, None if weigh is None else weigh(reading, tied, limits))
 
 
 @contextmanager

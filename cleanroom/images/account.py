@@ -5,15 +5,17 @@ from __future__ import annotations
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from cleanroom.images.compression import Share, used
 from cleanroom.images.contents import Contents
 from cleanroom.images.image import LayerSource
 from cleanroom.images.matching import Found, Matcher
-from cleanroom.images.places import Place
+from cleanroom.images.places import Place, may_be_cache
 from cleanroom.images.tree import Entry, Tree
 from cleanroom.recipes.model import Recipe
 
+T = TypeVar("T")
 Owners = dict[bytes, tuple[Entry, tuple[Place, ...]]]  # by path: what is there, and whose it may be
 
 
@@ -44,7 +46,7 @@ class Key:
 
 def weigh(
     contents: Contents,
-    matcher: Matcher,
+    matcher: Matcher[Place],
     filled: Mapping[int, Collection[tuple[str, str]]],
 ) -> tuple[dict[Key, Weight], bytearray]:
     """Return what each cache weighs in each layer, and by inode whether it counts there.
@@ -62,7 +64,7 @@ def weigh(
     found = [(-1, matcher.seen())]
     found += [(layer, matcher.hidden(root)) for layer, root in sorted(tree.hidden.items())]
     for removed_in, owners in _Judge(tree, [places for _, places in found]).owners(found):
-        for number, top, choice in _owned(owners):
+        for number, top, choice in owned(owners):
             layer = tree.layers[number]
             place = _pick(choice, filled.get(layer, ()))
             if place.cache is None:
@@ -152,7 +154,7 @@ def _shown(path: bytes, place: Place) -> bytes:
 class _Judge:
     """Tells whose a path is that several managers may mean: by what else of theirs the image has."""
 
-    def __init__(self, tree: Tree, found: Sequence[Found]) -> None:
+    def __init__(self, tree: Tree, found: Sequence[Found[Place]]) -> None:
         self._tree = tree
         self._installed: dict[str, bool] = {}
         self._evidence: dict[str, set[bytes]] = {}  # by recipe: places that no other recipe means
@@ -165,13 +167,13 @@ class _Judge:
                     if place.cache is not None and not place.only_alone:
                         self._paths.setdefault((place.recipe.id, place.cache.id), []).append(path + b"/")
 
-    def owners(self, found: Iterable[tuple[int, Found]]) -> Iterator[tuple[int, Owners]]:
+    def owners(self, found: Iterable[tuple[int, Found[Place]]]) -> Iterator[tuple[int, Owners]]:
         """Yield for what is there, and what each layer hid, the paths of caches and whose they may be, best first."""
         for removed_in, paths in found:
             owners: Owners = {}
             for path, (entry, places) in paths.items():
                 left = [place for place in places if not (place.only_alone and self._has_part(place, path))]
-                if left:
+                if left and may_be_cache(path):  # by way of a link, it may be any folder
                     owners[path] = entry, tuple(sorted(left, key=self._rank) if len(left) > 1 else left)
             yield removed_in, owners
 
@@ -208,8 +210,8 @@ def _pick(choice: tuple[Place, ...], filled: Collection[tuple[str, str]]) -> Pla
     return choice[0]
 
 
-def _owned(owners: Owners) -> Iterator[tuple[int, bytes, tuple[Place, ...]]]:
-    """Yield every file in caches: its inode, the path of its cache, and whose it may be."""
+def owned(owners: Mapping[bytes, tuple[Entry, tuple[T, ...]]]) -> Iterator[tuple[int, bytes, tuple[T, ...]]]:
+    """Yield every file at these paths and below: its inode, the longest path that has it, and whose it may be."""
     nested = {b"/".join(path.split(b"/")[:count]) for path in owners for count in range(1, path.count(b"/") + 1)}
     for path, (entry, whose) in owners.items():
         if type(entry) is int:

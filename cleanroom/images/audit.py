@@ -14,7 +14,7 @@ from cleanroom.images.base import BaseImage, guess
 from cleanroom.images.contents import Contents, read
 from cleanroom.images.image import DEFAULT, Configuration, Image, Limits
 from cleanroom.images.matching import Matcher
-from cleanroom.images.places import Place, homes, is_place, pattern, places
+from cleanroom.images.places import Place, distinct, homes, is_place, pattern, places
 from cleanroom.images.tree import Tree, show
 from cleanroom.lint.findings import Advice
 from cleanroom.recipes.library import Library
@@ -113,6 +113,7 @@ class Reading:
     contents: Contents
     configuration: Configuration
     counted: bytearray  # by inode: 1 for the files of leftovers
+    homes: tuple[bytes, ...]  # patterns
 
 
 def audit(
@@ -122,13 +123,15 @@ def audit(
     base: BaseImage | None = None,
     limits: Limits = DEFAULT,
     progress: Callable[[int], None] | None = None,
+    keep: tuple[bytes, ...] = (),
 ) -> Reading:
     """Read an image and say what it carries. Raises ImageError.
 
-    ``base`` is the image that it is built on; without it, the history is asked.
+    ``base`` is the image that it is built on; without it, the history is asked. ``keep`` are ends of the names of files
+    whose text is kept.
     """
     configuration = image.configuration
-    contents = read(image, limits, progress)
+    contents = read(image, limits, progress, keep)
     base = guess(configuration) if base is None else base
     system = contents.text(b"etc/os-release")
     facts = library.base(_known_base(library, base.name, system, configuration))
@@ -136,7 +139,8 @@ def audit(
     outcomes = _outcomes(contents, configuration, steps, facts, library)
     told = _told_places(chain.from_iterable(outcomes.values()))
     candidates = chain(places(library, facts, configuration.environment), told)
-    matcher = Matcher(contents.tree, candidates, homes(contents, configuration.environment, facts))
+    all_homes = homes(contents, configuration.environment, facts)
+    matcher = Matcher(contents.tree, distinct(candidates), all_homes)
     filled = {layer: {(item.fill.recipe.id, item.fill.cache.id) for item in found} for layer, found in outcomes.items()}
     weights, counted = account.weigh(contents, matcher, filled)
     advisor = Advisor(library, facts, configuration)
@@ -161,7 +165,7 @@ def audit(
         base_name=base.name,
         problems=tuple(contents.problems),
     )
-    return Reading(found, contents, configuration, counted)
+    return Reading(found, contents, configuration, counted, all_homes)
 
 
 def _outcomes(

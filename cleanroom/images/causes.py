@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 
 from msgspec import Struct
 
 from cleanroom.engine.build import build
+from cleanroom.engine.events import Optional
 from cleanroom.engine.ledger import Ledger, Status, TargetError
 from cleanroom.images import history
 from cleanroom.images.audit import Audit, Leftover
@@ -46,6 +47,7 @@ class Tied(Struct, frozen=True):
     causes: tuple[Cause, ...]  # one for each leftover that has bytes
     unborne: tuple[Unborne, ...]
     layers: tuple[tuple[int, int], ...]  # (layer, line of the instruction that made it)
+    lean: tuple[tuple[str, str, int], ...] = ()  # (manager, lean option, line): what could install less
 
 
 class Source:
@@ -118,7 +120,17 @@ class Source:
             causes,
             unborne,
             tuple((index + 1, instruction.line) for index, instruction in sorted(matched.items())),
+            tuple(self._lean(lines)),
         )
+
+    def _lean(self, lines: Collection[int]) -> Iterator[tuple[str, str, int]]:
+        """Yield what commands of these instructions install that they need not."""
+        for stage in self._ledger.stages:
+            for layer in stage.layers if stage.ships else ():
+                if layer.instruction.line in lines:
+                    for event in layer.events:
+                        if isinstance(event, Optional) and not event.removed:
+                            yield event.recipe.id, event.lean.id, layer.instruction.line
 
     def _cause(self, item: Leftover, matched: dict[int, Instruction]) -> Cause:
         instruction = matched.get(item.layer - 1)

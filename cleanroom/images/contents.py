@@ -20,7 +20,8 @@ PASSWD, OS_RELEASE = b"etc/passwd", b"etc/os-release"
 _WANTED = (PASSWD, b"/os-release")
 Ranges = Iterable[tuple[int, int]]
 _AHEAD = 8  # pieces, of a MiB at most
-_LARGEST_TEXT = 1 << 20
+_LARGEST_TEXT = 8 << 20
+_MOST_KEPT = 128 << 20  # bytes of all texts
 _NOT_FILES = (b"proc", b"sys", b"dev")  # of the container one is in: nothing that an image has
 
 
@@ -49,6 +50,14 @@ class Contents:
     texts: dict[int, bytes] = field(default_factory=dict)  # small files that say something about the system, by inode
     problems: list[str] = field(default_factory=list)  # what could not be read of a folder
 
+    kept: int = 0  # bytes of texts
+
+    def keep(self, number: int, text: bytes) -> None:
+        """Keep the text of a file, while there is room."""
+        if self.kept + len(text) <= _MOST_KEPT:
+            self.kept += len(text)
+            self.texts[number] = text
+
     def text(self, path: bytes) -> str:
         """Return the text of a file that was kept, ``""`` if there is none."""
         found = self.tree.resolve(path)
@@ -56,10 +65,18 @@ class Contents:
         return (content or b"").decode("utf-8", "replace")
 
 
-def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None] | None = None) -> Contents:
-    """Read all layers; ``progress`` is told of every so many bytes. Raises ImageError."""
+def read(
+    image: Image,
+    limits: Limits = DEFAULT,
+    progress: Callable[[int], None] | None = None,
+    keep: tuple[bytes, ...] = (),
+) -> Contents:
+    """Read all layers; ``progress`` is told of every so many bytes. Raises ImageError.
+
+    The text of files whose names end as ``keep`` says is kept.
+    """
     if image.folder:
-        return _folder(image.folder, limits, progress)
+        return _folder(image.folder, limits, progress, keep)
     tree = Tree(limits, Names.PLAIN if image.kind == "rootfs" else Names.WITH_WHITEOUTS)
     contents = Contents(tree, [])
     budget = limits.unpacked
@@ -80,7 +97,7 @@ def read(image: Image, limits: Limits = DEFAULT, progress: Callable[[int], None]
                 digest=source.digest,
                 diff_id="" if source.digest else source.diff_id,
             )
-            layer = _layer(tree, contents.texts, stream)
+            layer = _layer(contents, stream, (*_WANTED, *keep))
         budget -= stream.unpacked
         layer.source = source
         if same is not None:
@@ -132,15 +149,16 @@ def _ahead(pieces: Iterable[bytes]) -> Generator[bytes, None, None]:
                 ready.get(timeout=0.01)
 
 
-def _layer(tree: Tree, texts: dict[int, bytes], stream: Stream) -> LayerContents:
+def _layer(contents: Contents, stream: Stream, keep: tuple[bytes, ...]) -> LayerContents:
+    tree = contents.tree
     tree.begin(stream.name)
     first = len(tree.sizes)
     add = tree.add
     with closing(_ahead(stream)) as pieces:
-        for member in members(pieces, stream.name, _WANTED):
+        for member in members(pieces, stream.name, keep):
             add(member)
             if member.content is not None:
-                texts[len(tree.sizes) - 1] = member.content
+                contents.keep(len(tree.sizes) - 1, member.content)
     tree.finish()
     return LayerContents(
         stream.unpacked,
@@ -152,7 +170,7 @@ def _layer(tree: Tree, texts: dict[int, bytes], stream: Stream) -> LayerContents
     )
 
 
-def _folder(root: str, limits: Limits, progress: Callable[[int], None] | None) -> Contents:
+def _folder(root: str, limits: Limits, progress: Callable[[int], None] | None, keep: tuple[bytes, ...]) -> Contents:
     """Read a root file system that is unpacked already, as one layer. Nothing but names and sizes is looked at."""
     tree = Tree(limits, Names.PLAIN)
     contents = Contents(tree, [])
@@ -169,6 +187,8 @@ def _folder(root: str, limits: Limits, progress: Callable[[int], None] | None) -
                 tree.add(Member(LINK, name, first, 0, 0, 0, None))
                 continue
             counts[len(tree.sizes)] = status.st_nlink
+        if kind == FILE and keep and name.endswith(keep):
+            contents.keep(len(tree.sizes), _text(walk.top + b"/" + name))
         tree.add(Member(kind, name, target, size, position, position + size, None))
         position += size
         if progress is not None:

@@ -55,6 +55,16 @@ def places(library: Library, base: Base, environment: Mapping[str, str]) -> Iter
                 yield Place(recipe, None, pattern(keep.path))
 
 
+def distinct(found: Iterable[Place]) -> Iterator[Place]:
+    """Yield the places without those that another one names too."""
+    seen: set[tuple[str, str, bytes]] = set()
+    for place in found:
+        key = (place.recipe.id, "" if place.cache is None else place.cache.id, place.pattern)
+        if key not in seen:
+            seen.add(key)
+            yield place
+
+
 def _meant(path: str, recipe: Recipe, environments: Sequence[Mapping[str, str]]) -> Iterator[str]:
     """Yield what a path of a recipe can mean; options and settings are those of commands, which history tells of."""
     if path.startswith("<"):

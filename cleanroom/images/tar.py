@@ -19,7 +19,7 @@ FILE, LINK, SYMLINK, FOLDER, OTHER = range(5)
 
 _BLOCK = 512
 _LARGEST_EXTENSION = 1 << 20  # bytes of a pax or GNU extension header; xattrs are the largest of them
-_LARGEST_CONTENT = 1 << 20
+_LARGEST_CONTENT = 8 << 20
 _ZEROS = bytes(_BLOCK)
 _KINDS = {
     b"0": FILE,

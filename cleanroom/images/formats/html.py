@@ -9,14 +9,24 @@ from cleanroom.images.audit import Audit, Reading, waste_by_manager
 from cleanroom.images.causes import Tied
 from cleanroom.images.formats.text import change, comparison, pulled
 from cleanroom.images.formats.treemap import draw
+from cleanroom.images.outlook import Outlook
+from cleanroom.images.waste import Waste
 from cleanroom.version import __version__
 
 # White text on each has a contrast of at least 4.5: https://www.w3.org/TR/WCAG21/#contrast-minimum
 COLOURS = ("#b3364a", "#a8500f", "#7d5e00", "#8f2f66", "#76481f", "#a83a6e", "#6a45a3", "#8a4a10")
 
 
-def render(reading: Reading, tied: Tied | None = None, other: Audit | None = None) -> Iterator[str]:
-    """Yield the page in pieces; ``other`` is an image to show beside it. Raises ExtraMissingError."""
+def render(
+    reading: Reading,
+    tied: Tied | None = None,
+    other: Audit | None = None,
+    rest: tuple[Waste, Outlook] | None = None,
+) -> Iterator[str]:
+    """Yield the page in pieces; ``other`` is an image to show beside it, ``rest`` what else this one carries.
+
+    Raises ExtraMissingError.
+    """
     audit = reading.audit
     managers = list(waste_by_manager(audit))
     colours = {manager: COLOURS[index % len(COLOURS)] for index, (manager, *_) in enumerate(managers)}
@@ -26,6 +36,8 @@ def render(reading: Reading, tied: Tied | None = None, other: Audit | None = Non
         .get_template("audit.html.jinja")
         .generate(
             version=__version__,
+            waste=rest and rest[0],
+            outlook=rest and rest[1],
             audit=audit,
             other=other,
             tied=tied,

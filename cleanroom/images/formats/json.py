@@ -3,23 +3,83 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from cleanroom.images.audit import Audit, Layer, Leftover, waste_by_manager
 from cleanroom.images.causes import Tied
+from cleanroom.images.outlook import Outlook, Saving
+from cleanroom.images.waste import Waste
 from cleanroom.lint.findings import Finding
 from cleanroom.version import __version__
 
 SCHEMA = "cleanroom/audit/1"
+_MOST = 1000  # files of one list
 
 
-def document(audit: Audit, tied: Tied | None = None, other: Audit | None = None) -> str:
-    """Return the document of one image, beside a Dockerfile or another image where these are given."""
+def document(
+    audit: Audit,
+    tied: Tied | None = None,
+    other: Audit | None = None,
+    rest: tuple[Waste, Outlook] | None = None,
+) -> str:
+    """Return the document of one image, beside a Dockerfile or another image where these are given.
+
+    ``rest`` is what else it carries, and what it could weigh.
+    """
     whole: dict[str, object] = {"schema": SCHEMA, "version": __version__, "image": _image(audit)}
     if tied is not None:
         whole["dockerfile"] = _dockerfile(audit, tied)
     if other is not None:
         whole["other"] = _image(other)
+    if rest is not None:
+        whole["also"] = _waste(rest[0])
+        whole["could_be"] = _outlook(rest[1])
     return json.dumps(whole, indent=1, ensure_ascii=True) + "\n"
+
+
+def _waste(waste: Waste) -> dict[str, object]:
+    return {
+        "kinds": [
+            {
+                "kind": extra.kind.id,
+                "what": extra.kind.what,
+                "bytes": extra.bytes,
+                "own": extra.own,
+                "files": extra.files,
+                "paths": [{"path": path, "bytes": count} for path, count in extra.paths],
+                "safe": extra.kind.safe,
+                "why": extra.kind.why,
+                "how": extra.kind.how,
+                "sources": list(extra.kind.sources),
+            }
+            for extra in waste.extras
+        ],
+        "hidden": [
+            {"path": item.path, "bytes": item.bytes, "layer": item.layer, "removed_in": item.removed_in}
+            for item in waste.hidden[:_MOST]
+        ],
+        "copies": [
+            {
+                "bytes": item.bytes,
+                "waste": item.waste,
+                "places": [{"layer": layer, "path": path} for layer, path in item.places[:_MOST]],
+            }
+            for item in waste.copies[:_MOST]
+        ],
+    }
+
+
+def _outlook(outlook: Outlook) -> dict[str, object]:
+    def savings(found: Iterable[Saving]) -> list[dict[str, object]]:
+        return [{"what": item.what, "bytes": item.bytes, "line": item.line} for item in found]
+
+    return {
+        "bytes": outlook.bytes,
+        "fixed": outlook.fixed,
+        "least": outlook.least,
+        "fixes": savings(outlook.fixes),
+        "lean": savings(outlook.lean),
+    }
 
 
 def _image(audit: Audit) -> dict[str, object]:

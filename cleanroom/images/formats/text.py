@@ -14,6 +14,8 @@ from cleanroom.formats.findings.text import printable, size, where_to_write
 from cleanroom.images.audit import Audit, Leftover, waste_by_manager
 from cleanroom.images.causes import Cause, Tied
 from cleanroom.images.compression import Share
+from cleanroom.images.outlook import Outlook
+from cleanroom.images.waste import Waste
 from cleanroom.lint.findings import Advice
 
 _BAR = 24  # columns
@@ -36,6 +38,9 @@ def painted(text: str, **look: Any) -> str:
 def plain(text: str, **_: Any) -> str:
     """Return the text as it is."""
     return text
+
+
+_MOST = {Detail.LARGE: 10, Detail.ALL: 1000}  # lines of one kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +78,65 @@ def render(audit: Audit, tied: Tied | None, look: Look) -> Iterator[str]:
                 yield from _layer(audit, tied, found, look)
     yield from _hidden(audit, width)
     yield from _unborne(tied, width)
+
+
+def rest(waste: Waste, outlook: Outlook, tied: Tied | None, look: Look) -> Iterator[str]:
+    """Yield the lines about what else is there, and about the image that could be."""
+    yield ""
+    yield look.paint("Also there, and not counted above", bold=True)
+    names = max((len(extra.kind.id) for extra in waste.extras), default=0)
+    for extra in waste.extras:
+        files = f"{extra.files:,} file{'s' * (extra.files != 1)}"
+        where = printable(", ".join(path for path, _ in extra.paths[:3])) + (" …" if len(extra.paths) > 3 else "")
+        line = f"{extra.kind.id:<{names}}  {size(extra.bytes):>8}  {files}: {where}"
+        yield from _wrap(line, "  ", look.width, names + 14)
+        ask = "look first: " if extra.kind.safe == "ask" else ""
+        yield from _wrap(f"{ask}{extra.kind.why}", " " * (names + 14), look.width)
+        yield from _wrap(extra.kind.how, " " * (names + 12) + "→ ", look.width)
+    if not waste.extras:
+        yield "  nothing of the kinds that are known"
+    yield from _hidden_files(waste, look)
+    yield from _copies(waste, look)
+    yield ""
+    yield from _outlook(outlook, tied, look)
+
+
+def _hidden_files(waste: Waste, look: Look) -> Iterator[str]:
+    if not waste.hidden:
+        return
+    yield ""
+    weight = sum(item.bytes for item in waste.hidden)
+    yield look.paint(f"Hidden by later layers, {size(weight)} in {len(waste.hidden):,} files", bold=True)
+    for item in waste.hidden[: _MOST[look.detail]]:
+        line = f"{size(item.bytes):>8}  {printable(item.path)}, of layer {item.layer}, gone in layer {item.removed_in}"
+        yield from _wrap(line, "  ", look.width, 12)
+
+
+def _copies(waste: Waste, look: Look) -> Iterator[str]:
+    if not waste.copies:
+        return
+    yield ""
+    weight = sum(item.waste for item in waste.copies)
+    yield look.paint(f"There more than once, {size(weight)}", bold=True)
+    for item in waste.copies[: _MOST[look.detail]]:
+        shown = ", ".join(f"{printable(path)} (layer {layer})" for layer, path in item.places[:4])
+        more = f" and {len(item.places) - 4} more" if len(item.places) > 4 else ""
+        yield from _wrap(f"{size(item.waste):>8}  {shown}{more}", "  ", look.width, 12)
+
+
+def _outlook(outlook: Outlook, tied: Tied | None, look: Look) -> Iterator[str]:
+    line = f"The image that could be: {size(outlook.bytes)} → {size(outlook.fixed)} by the fixes"
+    if outlook.lean:
+        line += f", {size(outlook.least)} when managers leave out what they can"
+    yield from _wrap(line, "", look.width)
+    for what, savings in (("fix", outlook.fixes), ("leave out", outlook.lean)):
+        sums: dict[tuple[int, str], int] = {}
+        for saving in savings:
+            key = (saving.line or 0, saving.what)
+            sums[key] = sums.get(key, 0) + saving.bytes
+        for (number, name), weight in sorted(sums.items(), key=lambda item: -item[1])[: _MOST[look.detail]]:
+            place = f"{printable(tied.file)}:{number}: " if tied is not None and number else ""
+            yield from _wrap(f"{size(weight):>8}  {place}{what} {name}", "  ", look.width, 12)
 
 
 def _head(audit: Audit, look: Look) -> Iterator[str]:
