@@ -17,6 +17,7 @@ from cleanroom.project.exits import FINDINGS, TROUBLE
 
 if TYPE_CHECKING:
     from cleanroom.proofs.run import Workshop
+    from cleanroom.recipes.library import Library
     from cleanroom.recipes.measurements import Proved
     from cleanroom.recipes.model import Proof, Recipe
 
@@ -56,6 +57,13 @@ if TYPE_CHECKING:
     help="Certificates that the clients in the builds trust. [default: what SSL_CERT_FILE names]",
 )
 @click.option("--quick", is_flag=True, help="Only the remedies and hazards, not the lines that show what is read how.")
+@click.option(
+    "--coverage", is_flag=True, help="Build nothing: say what is measured of what the recipes say, and what not."
+)
+@click.option("--find-fills", is_flag=True, help="Show where the files of the installs land, and those of each --run.")
+@click.option(
+    "--run", "lines", multiple=True, metavar="LINE", help="With --find-fills: a line in place of the installs."
+)
 @click.option("--only", default="", metavar="ID", help="Only the proof with this id, or on this base.")
 @click.option("--format", "form", type=click.Choice(("text", "json")), default="text", help="How to print it.")
 @recipes_option
@@ -70,6 +78,9 @@ def command(
     folder: str,
     certificates: str | None,
     quick: bool,
+    coverage: bool,
+    find_fills: bool,
+    lines: tuple[str, ...],
     only: str,
     form: str,
 ) -> int:
@@ -84,6 +95,10 @@ def command(
     from cleanroom.proofs.run import Workshop
 
     library = lookup.library()
+    if lines and not find_fills:
+        raise click.UsageError("--run goes with --find-fills")
+    if coverage:
+        return _cover([lookup.manager(library, name) for name in managers] or library.recipes(), library, form)
     recipes = [lookup.manager(library, name) for name in managers] or [item for item in library.recipes() if item.proof]
     for recipe in recipes:
         if not recipe.proof:
@@ -102,9 +117,49 @@ def command(
     try:
         with _terminated(), engines.opened(engines.choose(engine or ""), folder, time_limit) as opened:
             workshop = Workshop(opened, library, given, trusted, _progress, quick)
+            if find_fills:
+                return _find_fills(chosen, workshop, lines)
             return _prove(chosen, workshop, form, record=record)
     except engines.EngineError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _cover(recipes: Sequence[Recipe], library: Library, form: str) -> int:
+    """Say what is measured: of each manager that was named, or of all together."""
+    from cleanroom.proofs import report
+    from cleanroom.proofs.coverage import counts, facts
+
+    found = {recipe.id: list(facts(recipe, library)) for recipe in recipes}
+    if form == "json":
+        import json
+
+        click.echo(json.dumps({manager: counts(known) for manager, known in found.items()}, indent=1))
+        return 0
+    for manager, known in found.items():
+        lines = report.coverage(manager, known)
+        for line in lines if len(found) == 1 or is_verbose() else [next(lines)]:
+            click.echo(line)
+    if len(found) > 1:
+        click.echo(next(report.coverage("all", [fact for known in found.values() for fact in known])))
+    return 0
+
+
+def _find_fills(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop, lines: Sequence[str]) -> int:
+    """Show where files land. Returns TROUBLE when something could not be built."""
+    from cleanroom.proofs import report
+    from cleanroom.proofs.run import ProofError, find_fills
+
+    code = 0
+    for recipe, proofs in chosen:
+        for proof in proofs:
+            click.echo(f"{recipe.id} on {proof.base}:")
+            try:
+                for found in find_fills(recipe, proof, workshop, lines or (proof.install, *proof.cases)):
+                    click.echo("\n".join(report.landed(found)))
+            except ProofError as error:
+                click.echo(f"{recipe.id} on {proof.base}: could not be run: {error}", err=True)
+                code = TROUBLE
+    return code
 
 
 def _prove(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop, form: str, *, record: bool) -> int:

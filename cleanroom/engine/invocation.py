@@ -141,6 +141,9 @@ def events(
     Their order is 0, and is for the caller to set. A surplus among ``before`` that it takes out again is marked.
     """
     recipe, uses = invocation.recipe, invocation.uses
+    if invocation.has("--help"):  # prints it and does nothing else, whatever the manager
+        yield Used(recipe, " ".join(invocation.operands[:1]), 0, span)
+        return
     kept_out = prevented(invocation)
     cleaned = [cleanup for cleanup in recipe.cleanups if uses(cleanup.use) is not False]
     hazards = tuple(

@@ -41,8 +41,8 @@ class Plain(Struct, frozen=True, kw_only=True):
 
 def differences(plain: Plain, found: Snapshot, allowed: Allowed) -> list[str]:
     """Return what ``found`` has otherwise than the builds without a remedy, a line each."""
-    is_cache = _places(allowed.caches, allowed.kept)
-    is_free = _places(allowed.declared)
+    is_cache = places(allowed.caches, allowed.kept)
+    is_free = places(allowed.declared)
 
     def outside(shown: Snapshot) -> Snapshot:
         return {path: node for path, node in shown.items() if not is_cache(path) and not is_free(path)}
@@ -50,8 +50,8 @@ def differences(plain: Plain, found: Snapshot, allowed: Allowed) -> list[str]:
     before, again, after = outside(plain.first), outside(plain.again), outside(found)
     gone = before.keys() - after.keys() - _holders(before, plain, is_cache) - {*allowed.targets}
     new = after.keys() - before.keys() - _ways(plain.first, allowed, is_cache)
-    is_mounted = _places(allowed.targets)
-    is_removed = _places(allowed.removed)
+    is_mounted = places(allowed.targets)
+    is_removed = places(allowed.removed)
     gone = {path for path in gone if not is_removed(path) and not (is_mounted(path) and path in plain.base)}
     gone |= {path for path in allowed.folders if path in plain.first and path not in found} - {*allowed.targets}
     gone, new = _without_random(gone, new, before, again, after)
@@ -72,8 +72,8 @@ def differences(plain: Plain, found: Snapshot, allowed: Allowed) -> list[str]:
 # -- places ------------------------------------------------------------------------------------------------------------
 
 
-def _places(patterns: Collection[str], but: Collection[str] = ()) -> Callable[[str], bool]:
-    """Return what tells whether a path is at or below one of ``patterns``, unless one of ``but`` says more of it."""
+def places(patterns: Collection[str], but: Collection[str] = ()) -> Callable[[str], bool]:
+    """Return a test of paths: at or below one of ``patterns``, of which no one of ``but`` says more."""
     inside, outside = _Depth(patterns), _Depth(but)
     return lambda path: (depth := inside(path)) > 0 and depth > outside(path)
 

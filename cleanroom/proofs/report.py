@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cleanroom.formats.findings.text import size
+from cleanroom.proofs.coverage import Fact, counts
+from cleanroom.proofs.fills import Landed
 from cleanroom.recipes.measurements import Held, Proved
 
 
@@ -45,3 +47,21 @@ def _layer(unpacked: int, compressed: int) -> str:
 
 def _caches(held: Mapping[str, int]) -> str:
     return ", ".join(f"{size(count)} in {cache}" for cache, count in held.items()) or "nothing in the caches"
+
+
+def landed(found: Landed) -> Iterator[str]:
+    """Yield where the files of a line landed."""
+    yield f"  {found.line}"
+    for name, count in found.held.items():
+        doubt = ", which cleanroom does not expect" if name in found.unexpected else ""
+        yield f"    {size(count)} in the cache {name}{doubt}"
+    for path, count in found.elsewhere.items():
+        yield f"    {size(count)} in {path}{' (may be a cache)' if path in found.suspects else ''}"
+
+
+def coverage(manager: str, found: Iterable[Fact]) -> Iterator[str]:
+    """Yield how much of a recipe is measured, and what is not."""
+    known = list(found)
+    parts = [f"{shown} of {total} {kind}" for kind, (shown, total) in counts(known).items() if total]
+    yield f"{manager}: {', '.join(parts) or 'nothing to measure'}"
+    yield from (f"  not measured: {fact.kind} {fact.text}" for fact in known if not fact.is_shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tarfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +22,7 @@ from cleanroom.images.audit import Reading, audit
 from cleanroom.images.image import Image, ImageError, LayerSource, gzipped
 from cleanroom.images.sources import open_image
 from cleanroom.images.tree import show
-from cleanroom.proofs import cases, plan, snapshot, verdict
+from cleanroom.proofs import cases, fills, plan, snapshot, verdict
 from cleanroom.proofs.difference import Allowed, Plain, differences
 from cleanroom.proofs.engines import BuildError, Engine
 from cleanroom.proofs.prediction import Prediction, predict, removed_by
@@ -89,6 +89,29 @@ def _reference(given: str) -> str:
 
 def prove(recipe: Recipe, proof: Proof, workshop: Workshop) -> Proved:
     """Run one proof and return what it shows. Raises ProofError, and EngineError when the engine cannot go on."""
+    base = workshop.base(proof)
+    with _prepared(recipe, proof, workshop) as (bench, version):
+        try:
+            builds = list(bench.builds())
+        except plan.PlanError as error:
+            raise ProofError(str(error)) from None
+        return bench.run(builds, base, version)
+
+
+def find_fills(recipe: Recipe, proof: Proof, workshop: Workshop, lines: Sequence[str]) -> Iterator[fills.Landed]:
+    """Yield where the files of each line land, which is run in place of the install. Raises ProofError."""
+    with _prepared(recipe, proof, workshop) as (bench, _):
+        for number, line in enumerate(lines, 1):
+            try:
+                yield bench.landed(plan.case(number, line, workshop.engine.name(bench.prepared)))
+            except (BuildError, plan.PlanError) as error:
+                reason = _reason(error) if isinstance(error, BuildError) else str(error)
+                raise ProofError(f"{line}: the build fails: {reason}") from error
+
+
+@contextmanager
+def _prepared(recipe: Recipe, proof: Proof, workshop: Workshop) -> Iterator[tuple[_Bench, str]]:
+    """Build what a proof begins from; yields what works on it, and the version of the manager. Raises ProofError."""
     engine, library = workshop.engine, workshop.library
     base = workshop.base(proof)
     mark = token_hex(3)
@@ -115,12 +138,7 @@ def prove(recipe: Recipe, proof: Proof, workshop: Workshop) -> Proved:
             raise ProofError(f"what the proof begins from cannot be built: {_reason(error)}") from error
         except plan.PlanError as error:
             raise ProofError(str(error)) from None
-        place = plan.place(recipe, proof, library, version)
-        try:
-            builds = list(plan.builds(recipe, proof, library, place, engine.name(prepared), f"-{token_hex(4)}"))
-        except plan.PlanError as error:
-            raise ProofError(str(error)) from None
-        return _Bench(recipe, proof, workshop, place, prepared).run(builds, base, version)
+        yield _Bench(recipe, proof, workshop, plan.place(recipe, proof, library, version), prepared), version
 
 
 def unpack(archive: tarfile.TarFile, folder: Path) -> None:
@@ -195,7 +213,7 @@ class _Bench:
         self._engine = workshop.engine
         self._place = place  # the base, with the version of the manager
         self._below = workshop.engine.diff_ids(prepared)
-        self._prefix = prepared
+        self.prepared = prepared
         self._base: snapshot.Snapshot | None = None  # what is prepared
         self._payload: tuple[str, ...] = ()  # where what was installed lies, as the engine says
         self._sizes: dict[str, int] = {}  # of layers, compressed, by digest
@@ -230,10 +248,28 @@ class _Bench:
             cases=(self._install_case(first, without), *seen),
         )
 
+    def builds(self) -> Iterator[plan.Build]:
+        """Yield what to build for all that the proof asks. Raises PlanError."""
+        image = self._engine.name(self.prepared)
+        library = self._workshop.library
+        return plan.builds(self._recipe, self._proof, library, self._place, image, f"-{token_hex(4)}")
+
+    def landed(self, build: plan.Build) -> fills.Landed:
+        """Return where the files of a build landed. Raises BuildError, ProofError."""
+        self._workshop.progress(build.case)
+        self._engine.build(self._name(build), build.dockerfile)
+        with self._saved(self._name(build)) as image:
+            result = self._measure(image)
+            shown = self._shown(image)
+        self._engine.forget(self._name(build))
+        assert self._base is not None
+        states = self._predicted(build).states
+        return fills.landed(build.case, self._base, shown, result.caches, result.measured.caches, states)
+
     # -- what is built -------------------------------------------------------------------------------------------------
 
     def _name(self, build: plan.Build) -> str:
-        return f"{self._prefix}-{build.image}"
+        return f"{self.prepared}-{build.image}"
 
     def _first(self, build: plan.Build) -> tuple[_Result, Plain]:
         """Build without a remedy, twice: what fails here makes the whole proof worthless. Raises ProofError."""
@@ -351,7 +387,7 @@ class _Bench:
     def _cases(self, without: _Result) -> list[CaseProof]:
         """Build other lines than the install, and hold what they leave beside what the engine says."""
         found = []
-        base = self._engine.name(self._prefix)
+        base = self._engine.name(self.prepared)
         for number, line in enumerate(cases.lines(self._recipe, self._proof, self._workshop.library, self._place), 1):
             build = plan.case(number, line, base)
             self._workshop.progress(line)
