@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from cleanroom.engine.events import Clean, Copied, Fill, Remove
+from cleanroom.engine.events import Clean, Copied, Fill, Remove, Required
 from cleanroom.engine.ledger import Layer, Ledger, Mount
 from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import left_behind, remedies
@@ -379,9 +379,12 @@ def _start_without_update(above: Site, below_it: Site, end: int) -> int:
     done = [span for span in spans if span in updates and updates[span] == first and span.end <= end]
     if first is None or not done or len(links) == 1:
         return links[0].span.start
-    between = above.text[done[-1].end : end]
+    # Of a command that is not the manager's, nobody knows whether it changes what an update would fetch.
+    own = {event.span for event in above.layer.events if isinstance(event, (Fill, Required))}
+    between = [span for span in spans if done[-1].start < span.start < end]
+    changes = any(span not in own for span in between)
     cleans = any(isinstance(event, (Clean, Remove)) and event.span.end <= end for event in above.layer.events)
-    return links[0 if cleans or left_behind.may_change_sources(between) else 1].span.start
+    return links[0 if cleans or changes else 1].span.start
 
 
 def _cleanups_at_end(site: Site) -> list[Link]:

@@ -79,6 +79,8 @@ def read_cleaning(run: str, recipe: Recipe) -> Cleaning:
         if not isinstance(part, shell.Command) or part.assignments or part.redirects or not part.words:
             return strange
         words = tuple(word.raw for word in part.words)
+        if words[0] == "rm" and any(word.lstrip('"').startswith(("$(", "`")) for word in words[1:]):
+            raise DeclinedError("what the recipe removes begins with what a program prints: without it, that is /")
         if not all(_WORD.fullmatch(word) for word in words):
             return strange
         if words[0] == "rm":
