@@ -7,7 +7,7 @@ does wrong is noted, and costs only what it adds.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -135,38 +135,24 @@ def library(*folders: str) -> Library:
 
 @cache
 def _library(folders: tuple[str, ...]) -> Library:
-    from cleanroom.recipes.library import Library, Supply, in_one_line
+    from cleanroom.recipes.library import Library
     from cleanroom.recipes.model import RecipeError
-    from cleanroom.recipes.sources import Given
+    from cleanroom.recipes.sources import given, in_one_line, shipped
 
-    box: str | None = None
     supplies = []
     for plugin, path in plugins().yielded("cleanroom_recipes", (str, os.PathLike), os.fspath):
         if plugin.is_builtin:
-            box = os.fspath(path)
-        else:
-            source = Given(path)
-            for trouble in source.troubles:
-                plugin.blame(in_one_line(trouble))
-            supplies.append(Supply(plugin.title, source, plugin.blame))
-    own = [(folder, Given(folder)) for folder in folders]
-    problems = [problem for _, source in own for trouble in source.troubles for problem in trouble.problems]
-    library = Library(box, supplies=(*supplies, *(Supply(folder, source) for folder, source in own)))
-    for _, source in own:
-        for identifier in source.ids():
-            problems += _problems_of(library, identifier)
+            supplies.append(shipped(path))
+            continue
+        supply, errors = given(path, plugin.title, plugin.blame)
+        supplies.append(supply)
+        for error in errors:
+            plugin.blame(in_one_line(error))
+    problems: list[RecipeProblem] = []
+    for folder in folders:
+        supply, errors = given(folder, folder)
+        supplies.append(supply)
+        problems += [problem for error in errors for problem in error.problems]
     if problems:
         raise RecipeError(problems)
-    return library
-
-
-def _problems_of(library: Library, identifier: str) -> Sequence[RecipeProblem]:
-    """Read a recipe; return what is wrong with it."""
-    from cleanroom.recipes.model import RecipeError
-
-    try:
-        if identifier in library.ids():  # not one that another stands in for
-            library.find(identifier)
-    except RecipeError as error:
-        return error.problems
-    return ()
+    return Library(supplies)

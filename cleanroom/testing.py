@@ -32,6 +32,7 @@ import yaml
 from cleanroom.api import check, fix
 from cleanroom.lint.findings import Checked, Finding
 from cleanroom.recipes.library import Library
+from cleanroom.recipes.sources import shipped
 from cleanroom.registries import FORMATS, READERS
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def check_case(case: Case, library: Library | None = None) -> None:
     if library is None and "recipe" in case:
         from cleanroom.recipes.load import parse_recipe
 
-        library = Library(recipes=[parse_recipe(case["recipe"], "recipe.yaml")])
+        library = Library([shipped()], [parse_recipe(case["recipe"], "recipe.yaml")])
     reader = READERS[case["reader"]] if "reader" in case else None
     files: Mapping[str, str] = case.get("files", {})
     options: dict[str, Any] = {

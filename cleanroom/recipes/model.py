@@ -26,11 +26,9 @@ from msgspec import Struct, field
 
 # Where the recipes that ship are: inside the package when installed, beside it in a checkout.
 _HERE = os.path.dirname(os.path.abspath(__file__))
-FOLDER = next(
-    folder
-    for folder in (os.path.join(_HERE, "data"), os.path.join(os.path.dirname(os.path.dirname(_HERE)), "recipes"))
-    if os.path.isdir(folder)
-)
+_DATA = os.path.join(_HERE, "data")
+INSTALLED = os.path.isdir(_DATA)
+FOLDER = _DATA if INSTALLED else os.path.join(os.path.dirname(os.path.dirname(_HERE)), "recipes")
 
 NOTHING: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
@@ -350,16 +348,6 @@ class Recipe(Struct, frozen=True, kw_only=True):
             if cache.id == identifier:
                 return cache
         raise KeyError(identifier)
-
-
-class Claims(Struct, frozen=True):
-    """What a recipe goes by: enough to tell whether it is the one that is wanted."""
-
-    id: str
-    aliases: tuple[str, ...]
-    programs: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]  # the names and modules of each
-    files: tuple[str, ...]  # base names (globs) of what may tell something of the manager: configuration, signs
-    replaces: str = ""  # the id of the recipe that it stands in for
 
 
 class Base(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import pytest
 
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import parse_recipe
+from cleanroom.recipes.sources import shipped
 from cleanroom.recipes.validate import validate_recipe
 from cleanroom.testing import cases, check_case
 from tests.support import CASE_FILES, case_file, parse_yaml
@@ -28,5 +29,5 @@ def test_case(case: dict[str, Any]) -> None:
         given = parse_yaml(case["recipe"])
         text = case["recipe"] + "".join(f"{line}\n" for field, line in REST.items() if field not in given)
         assert not validate_recipe(text, "foo.yaml")
-        library = Library(recipes=[parse_recipe(text, "foo.yaml")])
+        library = Library([shipped()], [parse_recipe(text, "foo.yaml")])
     check_case(case, library)

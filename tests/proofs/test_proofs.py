@@ -24,6 +24,7 @@ from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import parse_recipe
 from cleanroom.recipes.measurements import CaseProof, HazardProof, Held, Measured, Proved, Record, RemedyProof
 from cleanroom.recipes.model import Recipe, RecipeError, Remedy, Trial
+from cleanroom.recipes.sources import shipped
 from cleanroom.recipes.validate import validate_recipe, validate_record
 
 RECIPE = """\
@@ -74,7 +75,7 @@ def recipe() -> Recipe:
 
 
 def planned(recipe: Recipe, version: str = "brewer 2.1") -> dict[str, str]:
-    library = Library(recipes=[recipe])
+    library = Library([shipped()], [recipe])
     (proof,) = recipe.proof
     base = plan.place(recipe, proof, library, version)
     builds = plan.builds(recipe, proof, library, base, "localhost/x", "-1")
@@ -317,7 +318,7 @@ def test_validate_names_what_has_changed(tmp_path: Path, recipe: Recipe, capsys:
     assert main(["recipes", "validate", str(file)]) == 1
     assert "brewer.json:1:1: " in capsys.readouterr().out
     with pytest.raises(RecipeError, match=r"brewer\.json"):
-        Library(tmp_path).find("brewer")
+        shipped(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -225,10 +225,11 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_rows_of_other_recipes_are_not_mixed(tmp_path: Path) -> None:
     from cleanroom.recipes.library import Library
+    from cleanroom.recipes.sources import shipped
 
     Store(tmp_path / "out", library()).close()
     with pytest.raises(StoreError, match="other recipes"):
-        Store(tmp_path / "out", Library(tmp_path))
+        Store(tmp_path / "out", Library([shipped(tmp_path)]))
 
 
 def repository(folder: Path) -> None:

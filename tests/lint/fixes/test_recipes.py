@@ -7,6 +7,7 @@ import pytest
 from cleanroom.api import fix
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import parse_recipe
+from cleanroom.recipes.sources import shipped
 
 SYNTAX = "# syntax=docker/dockerfile:1\n"
 
@@ -21,7 +22,7 @@ def library(remedies: str) -> Library:
         f"cleanups:\n  - use: {{verbs: [wipe]}}\n    empties: [cache]\n{remedies}sources: [https://example.org]\n",
         "getit.yaml",
     )
-    return Library(recipes=[recipe])
+    return Library([shipped()], [recipe])
 
 
 def remedy(**fields: str) -> Library:
