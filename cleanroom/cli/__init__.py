@@ -68,6 +68,9 @@ COMMANDS: Registry[Command | click.Command] = Registry(
 )
 
 
+_OF_CLICK = (click.ClickException, click.exceptions.Exit, click.Abort)
+
+
 class _Cleanroom(Group):
     """The commands; none is imported before it is needed."""
 
@@ -88,34 +91,28 @@ class _Cleanroom(Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command. What goes wrong inside, and no one foresaw, ends in one line."""
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command, and return its exit code."""
         is_strict = bool(ctx.params.get("strict_plugins"))
-        try:
+
+        def work() -> int | None:
             if is_strict:
                 ask_all_plugins()
-            code = super().invoke(ctx)
-            sys.stdout.flush()
-            if registries.plugins().say_problems(verbose=bool(ctx.meta.get(_VERBOSE))) and is_strict:
-                return exits.TROUBLE
-        except BrokenPipeError:
-            return exits.reader_gone()
-        except (click.ClickException, click.exceptions.Exit, click.Abort):
-            raise
-        except PluginFailed as error:
-            registries.plugins().say_problems(verbose=bool(ctx.meta.get(_VERBOSE)))
-            raise click.ClickException(str(error)) from None
-        except Exception as error:
-            if ctx.meta.get(_VERBOSE):
-                import traceback
+            try:
+                code: int | None = super(_Cleanroom, self).invoke(ctx)
+            except (*_OF_CLICK, PluginFailed):
+                raise
+            except Exception as error:
+                name = ctx.invoked_subcommand or ""
+                if name not in COMMANDS or COMMANDS.owner(name).is_builtin:
+                    raise
+                what = f"{type(error).__name__}: {error}"
+                raise PluginFailed(f"the command {name} of {COMMANDS.owner(name).title} failed: {what}") from error
+            return code
 
-                traceback.print_exc()
-            message = exits.internal_error(error, verbose=bool(ctx.meta.get(_VERBOSE)))
-            name = ctx.invoked_subcommand or ""
-            if name in COMMANDS and not COMMANDS.owner(name).is_builtin:
-                message = f"the command {name} of {COMMANDS.owner(name).title} failed: {type(error).__name__}: {error}"
-            raise click.ClickException(message) from error
-        return code
+        code = exits.run(work, verbose=lambda: bool(ctx.meta.get(_VERBOSE)), passes=_OF_CLICK)
+        is_wrong = registries.plugins().problems or registries.plugins().missing
+        return exits.TROUBLE if is_strict and is_wrong and code in (0, exits.FINDINGS) else code
 
 
 def _loaded(command: Command) -> click.Command:

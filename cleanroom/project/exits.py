@@ -6,19 +6,16 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
+
+from cleanroom import registries
+from cleanroom.plugins.registry import PluginFailed
 
 FINDINGS = 1  # at or over --fail-on; or files that are not in canonical form
 TROUBLE = 2  # usage, a file that cannot be read, a fault of ours
 INTERRUPTED = 130  # as a shell reports SIGINT
 READER_GONE = 141  # as a shell reports SIGPIPE
-
-
-def reader_gone() -> int:
-    """Return the exit code for when the reader of our output went away (``| head``)."""
-    # Nothing more can be written, not even at exit.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return READER_GONE
 
 
 class _Closed(io.TextIOBase):
@@ -36,6 +33,49 @@ def write_anything() -> None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - until the end
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def run(
+    work: Callable[[], int | None],
+    *,
+    verbose: Callable[[], bool] = lambda: False,
+    passes: tuple[type[Exception], ...] = (),
+) -> int:
+    """Do the work of a command, say what is wrong with plugins, and return the exit code, whatever happens.
+
+    ``verbose`` is asked at the end whether tracebacks are wanted. Exceptions that it ``passes`` are raised.
+    """
+    write_anything()
+    try:
+        code = work() or 0
+        sys.stdout.flush()
+        registries.plugins().say_problems(verbose=verbose())
+    except BrokenPipeError:
+        # Nothing more can be written, not even at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return READER_GONE
+    except KeyboardInterrupt:
+        return interrupted()
+    except passes:
+        raise
+    except PluginFailed as error:
+        registries.plugins().say_problems(verbose=verbose())
+        sys.stderr.write(f"Error: {error}\n")
+        return TROUBLE
+    except Exception as error:
+        if verbose():
+            import traceback
+
+            traceback.print_exc()
+        sys.stderr.write(f"Error: {internal_error(error, verbose=verbose())}\n")
+        return TROUBLE
+    return code
+
+
+def interrupted() -> int:
+    """Say that the person stopped it, and return the exit code for that."""
+    sys.stderr.write("\nInterrupted.\n")
+    return INTERRUPTED
 
 
 def internal_error(error: Exception, *, verbose: bool = False) -> str:

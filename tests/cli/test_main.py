@@ -1,4 +1,4 @@
-"""Calls without options are answered without click, and no one can tell."""
+"""A check without options is answered without click, and no one can tell."""
 
 import io
 import os
@@ -36,13 +36,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 PLAIN = [
-    *(["query", name] for name in ("apt", "apt-get", "pip3.12")),
     *(["check", name] for name in ("dirty", "clean", "broken", "odd", "settings", "empty", "dirty/Dockerfile", "none")),
     ["check", "dirty", "clean", "dirty/Dockerfile", "empty", "none", "broken"],
     ["check", "-"],
     ["check", "-", "dirty", "-"],
 ]
 NOT_PLAIN = [
+    *(["query", name] for name in ("apt", "apt-get", "pip3.12")),
     [],
     ["query"],
     ["query", "atp"],
@@ -72,17 +72,6 @@ def test_both_ways_say_the_same(
         return main(arguments), *capsys.readouterr()
 
     assert answer(__main__.main) == answer(cli.main)
-
-
-@pytest.mark.parametrize("arguments", PLAIN, ids=" ".join)
-def test_calls_without_options_are_plain(arguments: list[str]) -> None:
-    assert __main__._plain(arguments) is not None
-
-
-@pytest.mark.parametrize("arguments", NOT_PLAIN, ids=" ".join)
-def test_nothing_is_printed_before_click_has_its_turn(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    assert __main__._plain(arguments) is None
-    assert capsys.readouterr() == ("", "")
 
 
 def test_colours_are_those_of_click(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,6 @@ def test_importing_the_package_imports_nothing() -> None:
     assert [name for name in loaded("import cleanroom") if name.startswith("cleanroom")] == ["cleanroom"]
 
 
-def test_query_imports_nothing_heavy() -> None:
-    modules = set(loaded(PLAIN.format(arguments=["query", "pip"])))
-    assert not modules & (HEAVY - YAML)
-    assert not [
-        name for name in modules if name.startswith(("cleanroom.cli", "cleanroom.formats.findings", "tree_sitter"))
-    ]
-
-
 def test_check_of_one_file_imports_nothing_heavy(tmp_path: Path) -> None:
     file = tmp_path / "Dockerfile"
     file.write_text('FROM debian:12\nRUN apt-get update && apt-get install -y curl\nCMD ["curl"]\n')
