@@ -41,6 +41,7 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     """Check recipe files, and those in folders, each by itself and all against one another."""
     from cleanroom.recipes.library import Library
     from cleanroom.recipes.load import parse_recipe
+    from cleanroom.recipes.sources import shipped
     from cleanroom.recipes.validate import validate_bases, validate_recipe, validate_set
 
     faulty = False
@@ -61,7 +62,7 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
             recipes.append(parse_recipe(data, file))
     for conflict in (*validate_set(recipes), *_conflicts(recipes)):
         report(conflict)
-    library = Library(recipes=recipes)
+    library = Library([shipped()], recipes)
     for recipe in recipes:
         for found in (*_record_problems(recipe), *_unread(recipe, library)):
             report(found)

@@ -13,6 +13,7 @@ from cleanroom.proofs.consistency import problems, unread
 from cleanroom.recipes import measurements
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.load import RECIPES, parse_recipe
+from cleanroom.recipes.sources import shipped
 
 Edit = Callable[[dict[str, Any]], object]
 PROOF = "without-docker-clean"
@@ -20,7 +21,7 @@ PROOF = "without-docker-clean"
 
 def found(recipe: str, record: str) -> list[str]:
     known = parse_recipe(recipe, str(RECIPES / "x.yaml"))
-    library = Library(recipes=[known])
+    library = Library([shipped()], [known])
     parsed = measurements.parse(record)
     changed = measurements.stale(known, parsed)
     return [*unread(known, library), *changed, *problems(known, parsed, library)]
