@@ -201,6 +201,13 @@ class Call:
         known = {name for recipe, name in self.memory.stored if recipe == self.recipe.id}
         if set(use.with_settings) - known or set(use.without_settings) & known:
             return False
+        environment = self.request.environment
+        if use.with_variables and not any(
+            value and (not values or value.lower() in values)
+            for name, values in use.with_variables.items()
+            for value in (environment.get(name, ""),)
+        ):
+            return False
         return matches(use, self.recipe, self.program, self.operands, self.options, self.memory.base)
 
     def has(self, option: str) -> bool:
