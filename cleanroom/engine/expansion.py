@@ -6,7 +6,7 @@ import re
 
 from cleanroom.engine.process import Process
 from cleanroom.engine.state import State
-from cleanroom.recipes.facts import cache_paths
+from cleanroom.recipes.facts import Context, cache_paths
 from cleanroom.recipes.library import Library
 from cleanroom.syntax import shell
 from cleanroom.syntax.dockerfile import MAX_VALUE
@@ -123,20 +123,17 @@ class Expansion:
         if found is None:
             return UNKNOWN
         recipe = found[0]
-        environment = self.process.environment()
+        context = Context(
+            base=self.state.base,
+            home=self.home(),
+            environment=self.process.environment(),
+            folder=self.process.cwd,
+            stored=self.state.stored,
+        )
         for cache in recipe.caches:
             for printed in cache.printed_by:
                 if printed.command == command:
-                    places = cache_paths(
-                        recipe,
-                        cache,
-                        environment,
-                        [],
-                        self.home(),
-                        self.state.base,
-                        self.process.cwd,
-                        self.state.stored,
-                    )
+                    places = cache_paths(recipe, cache, context)
                     if len(places) == 1 and places[0].endswith(printed.below):
                         return places[0].removesuffix(printed.below)
         return UNKNOWN

@@ -10,7 +10,7 @@ from cleanroom.engine.argv import matches, starts_with
 from cleanroom.engine.events import Clean, Event, Fill, Guards, Installed, Optional, Required, Used
 from cleanroom.engine.options import has_option
 from cleanroom.engine.state import State
-from cleanroom.recipes.facts import cache_paths
+from cleanroom.recipes.facts import Context, cache_paths
 from cleanroom.recipes.model import Cache, Lean, Payload, Prevention, Program, Recipe, Use
 from cleanroom.syntax.paths import UNKNOWN, absolute
 from cleanroom.syntax.text import Span
@@ -29,6 +29,11 @@ class Invocation(Struct, frozen=True):
     folder: str  # where it works
     state: State
     hidden_options: bool  # a variable that has no value, and by its name holds options, is among its words
+
+    @property
+    def verb(self) -> str:
+        """What it is told to do, "" where it is told nothing."""
+        return self.operands[0] if self.operands else ""
 
     def uses(self, use: Use) -> bool | None:
         """Tell whether it is of this use; None when it depends on a version that is not known."""
@@ -55,17 +60,16 @@ class Invocation(Struct, frozen=True):
 
     def places(self, cache: Cache | Payload) -> tuple[str, ...]:
         """Return where a cache or payload lies for it, or may lie."""
-        return cache_paths(
-            self.recipe,
-            cache,
-            self.environment,
-            self.options,
-            self.home,
-            self.state.base,
-            self.folder,
-            self.state.stored,
-            self.user,
+        context = Context(
+            base=self.state.base,
+            home=self.home,
+            environment=self.environment,
+            options=self.options,
+            folder=self.folder,
+            stored=self.state.stored,
+            user=self.user,
         )
+        return cache_paths(self.recipe, cache, context)
 
     def given(self, setting: str) -> str | None:
         """Return the value that it gives to a setting (``config set cache-dir``), None where it gives none."""
@@ -142,9 +146,34 @@ def events(
     """
     recipe, uses = invocation.recipe, invocation.uses
     if invocation.has("--help"):  # prints it and does nothing else, whatever the manager
-        yield Used(recipe, " ".join(invocation.operands[:1]), 0, span)
+        yield Used(recipe, invocation.verb, 0, span)
         return
     kept_out = prevented(invocation)
+    yield from _cleans(invocation, kept_out, span, guards)
+    offline = set(works_offline(invocation))
+    for cache in recipe.caches:
+        if cache.id in offline or any(uses(use) is not False for use in cache.needed_by):
+            yield Required(recipe, cache, 0, span, guards, sudo)
+    fills = list(_fills(invocation, kept_out, span, guards, sudo=sudo))
+    yield from fills
+    for payload in recipe.payload:
+        answers = [uses(use) for use in payload.made_by]
+        if payload.id not in kept_out and any(answer is not False for answer in answers):
+            yield Installed(recipe, payload, invocation.places(payload), span, 0, certain=any(answers))
+    if not fills:
+        yield Used(recipe, invocation.verb, 0, span)
+    for lean in recipe.lean:
+        if any(uses(use) for use in lean.removed_by):
+            for event in before:
+                if isinstance(event, Optional) and event.lean is lean:
+                    event.removed = True
+        if uses(lean.use) and not _is_lean(lean, invocation):
+            yield Optional(recipe, lean, span, guards, 0)
+
+
+def _cleans(invocation: Invocation, kept_out: Mapping[str, str], span: Span, guards: Guards) -> Iterator[Clean]:
+    """Yield the clean-up that the command line is, if it is one."""
+    recipe, uses = invocation.recipe, invocation.uses
     cleaned = [cleanup for cleanup in recipe.cleanups if uses(cleanup.use) is not False]
     hazards = tuple(
         hazard
@@ -157,15 +186,15 @@ def events(
         empties = {cache_id for cleanup in cleaned for cache_id in cleanup.empties}
         paths = {cache.id: invocation.places(cache) for cache in recipe.caches if cache.id in empties}
         yield Clean(recipe, paths, hazards, span, guards, 0)
-    offline = set(works_offline(invocation))
+
+
+def _fills(
+    invocation: Invocation, kept_out: Mapping[str, str], span: Span, guards: Guards, *, sudo: bool
+) -> Iterator[Fill]:
+    """Yield a fill for each cache that the command line puts bytes into, or would if nothing kept them out."""
+    recipe = invocation.recipe
     for cache in recipe.caches:
-        if cache.id in offline or any(uses(use) is not False for use in cache.needed_by):
-            yield Required(recipe, cache, 0, span, guards, sudo)
-    verb = " ".join(invocation.operands[:1])
-    fills = False
-    for cache in recipe.caches:
-        if matching := [use for use in cache.filled_by if uses(use)]:
-            fills = True
+        if matching := [use for use in cache.filled_by if invocation.uses(use)]:
             places = invocation.places(cache)
             by = kept_out.get(cache.id, "")
             if not by and places and all(path.startswith("/dev/") for path in places):
@@ -173,20 +202,7 @@ def events(
             tops_up = all(use.tops_up for use in matching)
             prefetch = any(starts_with(invocation.operands, verb) for verb in recipe.prefetches)
             user = invocation.user.partition(":")[0]
-            yield Fill(recipe, cache, places, span, guards, 0, verb, by, sudo, tops_up, prefetch, user)
-    for payload in recipe.payload:
-        answers = [uses(use) for use in payload.made_by]
-        if payload.id not in kept_out and any(answer is not False for answer in answers):
-            yield Installed(recipe, payload, invocation.places(payload), span, 0, certain=any(answers))
-    if not fills:
-        yield Used(recipe, verb, 0, span)
-    for lean in recipe.lean:
-        if any(uses(use) for use in lean.removed_by):
-            for event in before:
-                if isinstance(event, Optional) and event.lean is lean:
-                    event.removed = True
-        if uses(lean.use) and not _is_lean(lean, invocation):
-            yield Optional(recipe, lean, span, guards, 0)
+            yield Fill(recipe, cache, places, span, guards, 0, invocation.verb, by, sudo, tops_up, prefetch, user)
 
 
 def _is_lean(lean: Lean, invocation: Invocation) -> bool:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from functools import lru_cache
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
 from types import MappingProxyType
 
-from cleanroom.recipes.model import Base, Cache, Payload, Recipe, Remedy
+from msgspec import Struct
+
+from cleanroom.recipes.model import Base, Cache, CachePath, Payload, Recipe, Remedy
 from cleanroom.syntax.globs import matches
 from cleanroom.syntax.paths import UNKNOWN, absolute
 
@@ -87,68 +89,96 @@ def by_sudo(script: str) -> str:
     return " && ".join(f"sudo {part}" for part in script.split(" && "))
 
 
-def cache_paths(
-    recipe: Recipe,
-    cache: Cache | Payload,
-    environment: Mapping[str, str | None],
-    options: list[str],
-    home: str,
-    base: Base,
-    folder: str = "/",
-    stored: Mapping[tuple[str, str], str] = MappingProxyType({}),
-    user: str = "root",
-) -> tuple[str, ...]:
-    """Return where a cache or payload lies, or may lie when that depends on what is not known.
+class Context(Struct, frozen=True, kw_only=True):
+    """What a command of a manager runs with, as far as it says where caches lie."""
 
-    ``folder`` is where the command works, ``stored`` has the settings of managers, ``user`` is ``?`` when not known.
-    """
+    base: Base
+    home: str
+    environment: Mapping[str, str | None] = MappingProxyType({})  # None: not known
+    options: Sequence[str] = ()  # with their values: --cache-dir=/x
+    folder: str = "/"  # where it works
+    stored: Mapping[tuple[str, str], str] = MappingProxyType({})  # (recipe id, setting) -> its value
+    user: str = "root"  # "?" when it is not known
 
-    def variable(name: str) -> str | None:
-        return environment.get(name, base.environment.get(name, ""))
+    def variable(self, name: str) -> str | None:
+        """Return the value of a variable, "" where it is not set, None where it is not known."""
+        return self.environment.get(name, self.base.environment.get(name, ""))
 
+    def option(self, name: str) -> str:
+        """Return the value of an option, ``.`` of one without a value, "" where it is not given."""
+        given = (option.partition("=")[2] for option in reversed(self.options) if option.startswith(f"{name}="))
+        return next(given, "." if name in self.options else "")
+
+
+class _Pattern(Struct, frozen=True):
+    """A path of a recipe: what it begins with, by which kind of value, and the rest."""
+
+    kind: str  # option, setting, variable; "" where the path is written out
+    name: str
+    rest: str
+
+
+@cache
+def _parse(path: str) -> _Pattern:
+    if path.startswith("<"):
+        name, _, rest = path[1:].partition(">")
+        return _Pattern("option" if name.startswith("-") else "setting", name, rest)
+    if match := re.match(r"\$\{?(\w+)\}?", path):
+        return _Pattern("variable", match[1], path[match.end() :])
+    return _Pattern("", "", path)
+
+
+def cache_paths(recipe: Recipe, place: Cache | Payload, context: Context) -> tuple[str, ...]:
+    """Return where a cache or payload lies, or may lie when that depends on what is not known."""
     found: list[str] = []
-    for candidate in cache.paths:
-        holds = applies(candidate.versions, candidate.bases, base, recipe.id)
+    for candidate in place.paths:
+        holds = _holds(candidate, recipe, context)
         if holds is False:
             continue
-        if name := candidate.with_variable:
-            given = variable(name)
-            if given == "":
-                continue
-            holds = holds if given else None
-        if candidate.user:
-            if user == "?":
-                holds = None
-            elif (candidate.user == "root") != (user.partition(":")[0] in ("root", "0")):
-                continue
-        path = candidate.path
-        if path.startswith("<"):
-            name, _, tail = path[1:].partition(">")
-            if name.startswith("-"):
-                value = next(
-                    (given.partition("=")[2] for given in reversed(options) if given.startswith(f"{name}=")),
-                    "." if name in options else "",
-                )
-            else:
-                value = stored.get((recipe.id, name), "")
-            if not value:
-                continue
-            path = value + tail
-        elif path.startswith("$"):
-            match = re.match(r"\$\{?(\w+)\}?", path)
-            name = match[1] if match else ""
-            given = variable(name)
-            if given and name in recipe.lists:
-                given = given.partition(recipe.lists[name])[0]
-            if given == "":
-                continue
-            path = (UNKNOWN if given is None else given) + path[len(match[0]) if match else 0 :]
+        path = _located(_parse(candidate.path), recipe, context)
+        if not path:
+            continue
         if path.startswith("~"):
-            path = at_home(path, home)
+            path = at_home(path, context.home)
         elif not path.startswith(UNKNOWN):
-            path = absolute(path, folder)
+            path = absolute(path, context.folder)
         if path not in found:
             found.append(path)
         if holds:
             break
     return tuple(found)
+
+
+def _holds(path: CachePath, recipe: Recipe, context: Context) -> bool | None:
+    """Return whether a place is one here; None when that is not known."""
+    holds = applies(path.versions, path.bases, context.base, recipe.id)
+    if holds is False:
+        return False
+    if path.with_variable:
+        given = context.variable(path.with_variable)
+        if given == "":
+            return False
+        holds = holds if given else None
+    if path.user:
+        if context.user == "?":
+            return None
+        if (path.user == "root") != (context.user.partition(":")[0] in ("root", "0")):
+            return False
+    return holds
+
+
+def _located(pattern: _Pattern, recipe: Recipe, context: Context) -> str:
+    """Return a path with the value that it begins with, "" where that is not set."""
+    if pattern.kind == "":
+        return pattern.rest
+    if pattern.kind == "option":
+        value: str | None = context.option(pattern.name)
+    elif pattern.kind == "setting":
+        value = context.stored.get((recipe.id, pattern.name), "")
+    else:
+        value = context.variable(pattern.name)
+        if value and pattern.name in recipe.lists:
+            value = value.partition(recipe.lists[pattern.name])[0]
+    if value is None:
+        return UNKNOWN + pattern.rest
+    return value + pattern.rest if value else ""

@@ -21,7 +21,7 @@ from types import MappingProxyType
 from msgspec.structs import replace
 
 from cleanroom.engine.argv import has_option, matches, split_options
-from cleanroom.recipes.facts import at_home, cache_paths
+from cleanroom.recipes.facts import Context, at_home, cache_paths
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base, Cache, Payload, Prevention, Program, Recipe, Use
 from cleanroom.syntax.paths import UNKNOWN, absolute
@@ -216,18 +216,16 @@ class Call:
 
     def place(self, cache: Cache | Payload) -> str:
         """Return where a cache or payload lies for it, "" where that is nowhere."""
-        environment: dict[str, str | None] = dict(self.request.environment)
-        found = cache_paths(
-            self.recipe,
-            cache,
-            environment,
-            self.options,
-            self.home,
-            self.memory.base,
-            self.folder,
-            self.memory.stored,
-            self.user,
+        context = Context(
+            base=self.memory.base,
+            home=self.home,
+            environment=dict(self.request.environment),
+            options=self.options,
+            folder=self.folder,
+            stored=self.memory.stored,
+            user=self.user,
         )
+        found = cache_paths(self.recipe, cache, context)
         return next((path for path in found if UNKNOWN not in path and not path.startswith("~")), "")
 
     def is_prevented(self, name: str) -> bool:

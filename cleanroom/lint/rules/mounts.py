@@ -9,7 +9,7 @@ from cleanroom.engine.ledger import Layer, Ledger, Mount, Status
 from cleanroom.engine.settle import empties
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, finding
-from cleanroom.recipes.facts import cache_paths
+from cleanroom.recipes.facts import Context, cache_paths
 from cleanroom.recipes.model import Cache, Recipe
 from cleanroom.syntax.paths import below, covers
 
@@ -70,7 +70,7 @@ def _owner(ledger: Ledger, layer: Layer, mount: Mount) -> tuple[Recipe, Cache] |
             return outcome.fill.recipe, outcome.fill.cache
     for recipe in ledger.library.recipes():
         for cache in recipe.caches:
-            paths = cache_paths(recipe, cache, {}, [], layer.home, layer.base, user=layer.user)
+            paths = cache_paths(recipe, cache, Context(base=layer.base, home=layer.home, user=layer.user))
             if any(path == mount.target or path.startswith(f"{mount.target}/*") for path in paths):
                 return recipe, cache
     return None

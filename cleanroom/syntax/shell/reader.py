@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,8 @@ from cleanroom.syntax.text import MappedText, Span
 
 if TYPE_CHECKING:
     import tree_sitter
+
+    _Piece = tuple[str, int, int, list[tree_sitter.Node]]  # kind, start, end, nodes
 
 MAX_DEPTH = 100
 # What the grammar does not look into gets a reader of its own.
@@ -416,6 +419,42 @@ class Reader:
             start, end = nodes[0].start_byte, nodes[0].end_byte
             if _PLAIN_COMMAND.fullmatch(self._text, start, end):
                 return self._plain_command(start, end)
+        pieces, keyword = self._pieces(nodes)
+        words: list[Word] = []
+        assignments: list[Assignment] = []
+        redirects: list[Redirect] = []
+        operator = ""
+        operator_start = redirect_start = -1
+        begin = last = pieces[0][1]
+        for kind, start, end, group in self._grouped(pieces):
+            last = end
+            if kind == "file_descriptor":
+                redirect_start = start
+            elif kind in _OPERATORS:
+                match = _OPERATOR.match(self._text, start)
+                if operator or not match:
+                    raise UnreadableError("a redirect without a target", start)
+                operator, operator_start = match[0], start
+                redirect_start = start if redirect_start < 0 else redirect_start
+            elif operator:
+                span = self._span(redirect_start, end)
+                redirects.append(self._redirect(operator, operator_start, group, start, end, span))
+                operator, redirect_start = "", -1
+            elif kind == "variable_assignment" and not words and _ASSIGNED.match(self._masked.text, start, end):
+                assignments.append(self._assignment(group, start, end))
+            elif not words and _ASSIGNED.match(_CONTINUATION.sub("", self._masked.text[start:end])):
+                raise UnreadableError("an assignment in an unusual place", start)
+            else:
+                words.append(self._word(group, start, end, declared=kind == "variable_assignment"))
+        if operator:
+            raise UnreadableError("a redirect without a target", operator_start)
+        if words and words[0].raw in _RESERVED:
+            raise UnreadableError(f"unexpected {words[0].raw}", begin)
+        return Command(tuple(words), tuple(assignments), tuple(redirects), self._span(begin, last), keyword)
+
+    def _pieces(self, nodes: list[tree_sitter.Node]) -> tuple[list[_Piece], str]:
+        """Return the pieces that a simple command is made of, and the keyword that it begins with, "" for none."""
+        names, masked = self._kinds, self._masked.text
         parts: list[tree_sitter.Node] = []
         keyword = ""
         for node in nodes:
@@ -431,25 +470,22 @@ class Reader:
                     parts.extend(child.children)
                 else:
                     parts.append(child)
-        text, masked, heredocs = self._text, self._masked.text, self._masked.heredocs
-        pieces: list[tuple[str, int, int, list[tree_sitter.Node]]] = []
+        pieces: list[_Piece] = []
         for part in parts:
             kind, start, end = names[part.kind_id], part.start_byte, part.end_byte
             if kind == "word" and masked[start] in "{}[]" and not _PLAIN.fullmatch(masked, start, end):
                 # The grammar takes ``{ } [`` for one word.
                 pieces.extend([(kind, *match.span(), []) for match in _NOT_BLANK.finditer(masked, start, end)])
-            elif kind == "comment":
-                continue
             elif kind == "file_descriptor" and not _DESCRIPTOR.fullmatch(masked, start, end):
                 pieces.append(("word", start, end, []))
-            else:
+            elif kind != "comment":
                 pieces.append((kind, start, end, [part]))
-        words: list[Word] = []
-        assignments: list[Assignment] = []
-        redirects: list[Redirect] = []
-        operator = ""
-        operator_start = redirect_start = -1
-        begin = last = pieces[0][1]
+        return pieces, keyword
+
+    def _grouped(self, pieces: list[_Piece]) -> Iterator[_Piece]:
+        """Yield the pieces, those of one word together. Line ends that the grammar took for blanks are noted."""
+        masked = self._masked.text
+        last = pieces[0][1]
         index, count = 0, len(pieces)
         while index < count:
             kind, start, end, group = pieces[index]
@@ -460,42 +496,23 @@ class Reader:
                     raise UnreadableError("a line end inside a command", last)
                 self._line_ends.append(line_end.span())
             last = end
-            if kind == "file_descriptor":
-                redirect_start = start
-                continue
-            if kind in _OPERATORS:
-                match = _OPERATOR.match(text, start)
-                if operator or not match:
-                    raise UnreadableError("a redirect without a target", start)
-                operator, operator_start = match[0], start
-                redirect_start = start if redirect_start < 0 else redirect_start
-                continue
-            while index < count and pieces[index][0] not in _NO_WORDS and self._joined(last, pieces[index][1]):
-                group.extend(pieces[index][3])
-                last = pieces[index][2]
-                index += 1
-            if operator:
-                heredoc = heredocs.get(operator_start)
-                span = self._span(redirect_start, last)
-                if heredoc:
-                    self._used.add(operator_start)
-                    redirects.append(self._heredoc(heredoc, operator, span))
-                else:
-                    # Of ``>&-`` the mask made a shorter operator.
-                    target = self._word(group, max(start, operator_start + len(operator)), last)
-                    redirects.append(Redirect(operator, target, None, False, span))
-                operator, redirect_start = "", -1
-            elif kind == "variable_assignment" and not words and _ASSIGNED.match(masked, start, last):
-                assignments.append(self._assignment(group, start, last))
-            elif not words and _ASSIGNED.match(_CONTINUATION.sub("", masked[start:last])):
-                raise UnreadableError("an assignment in an unusual place", start)
-            else:
-                words.append(self._word(group, start, last, declared=kind == "variable_assignment"))
-        if operator:
-            raise UnreadableError("a redirect without a target", operator_start)
-        if words and words[0].raw in _RESERVED:
-            raise UnreadableError(f"unexpected {words[0].raw}", begin)
-        return Command(tuple(words), tuple(assignments), tuple(redirects), self._span(begin, last), keyword)
+            if kind != "file_descriptor" and kind not in _OPERATORS:
+                while index < count and pieces[index][0] not in _NO_WORDS and self._joined(last, pieces[index][1]):
+                    group.extend(pieces[index][3])
+                    last = pieces[index][2]
+                    index += 1
+            yield kind, start, last, group
+
+    def _redirect(
+        self, operator: str, operator_start: int, target: list[tree_sitter.Node], start: int, end: int, span: Span
+    ) -> Redirect:
+        """Return the redirect whose target is ``text[start:end]``."""
+        if heredoc := self._masked.heredocs.get(operator_start):
+            self._used.add(operator_start)
+            return self._heredoc(heredoc, operator, span)
+        # Of ``>&-`` the mask made a shorter operator.
+        word = self._word(target, max(start, operator_start + len(operator)), end)
+        return Redirect(operator, word, None, False, span)
 
     def _plain_command(self, start: int, end: int) -> Command:
         """Return the command that ``text[start:end]`` is when only blanks in it have a meaning, which is common."""
