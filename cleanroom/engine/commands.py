@@ -368,6 +368,11 @@ class Commands(Effects):
         ):
             self.invoke(call.to(rest[index or words.index(operands[0]) :]))
             return
+        environment = self.process.environment()
+        texts = [environment.get(name, "") for name in program.option_variables]
+        hidden = call.hidden_options or any(text is None or UNKNOWN in text for text in texts)
+        given = [word for text in texts if text and UNKNOWN not in text for word in text.split()]
+        options = [*split_options(given, program)[1], *options]
         folder = next(
             (option.partition("=")[2] for option in options if option.partition("=")[0] in program.folder_options),
             "",
@@ -378,12 +383,12 @@ class Commands(Effects):
             program,
             operands,
             options,
-            process.environment(),
+            environment,
             home=self.home(),
             user=process.user,
             folder=absolute(folder, process.cwd) if folder else process.cwd,
             state=self.state,
-            hidden_options=call.hidden_options,
+            hidden_options=hidden,
         )
         if len(operands) > 1 and operands[0] in program.scripts and not is_ordinary_target(operands[1]):
             self.not_seen(f"{program.names[0]} {operands[0]} {operands[1]}", call.span)

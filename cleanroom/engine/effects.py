@@ -62,6 +62,8 @@ class Effects(Expansion):
             return
         path = plain(self.resolve(escape(target)))
         self.state.removed_files.discard(path)
+        if not text.strip() and not append:
+            self.state.removed_files.add(path)  # an empty file says nothing
         self.state.texts[path] = self.state.texts.get(path, "") + text if append else text
         detect_versions(self.library, self.state, path)
         configure(self.library, self.state, path, text, self.home())

@@ -140,8 +140,10 @@ class Expansion:
 
     def printed(self, node: shell.Node) -> str | None:
         """Return what ``echo``, ``printf`` or a here-document prints, None when it is not known."""
-        if not isinstance(node, shell.Command) or not node.words:
+        if not isinstance(node, shell.Command):
             return None
+        if not node.words or node.words[0].literal in (":", "true") or _is_nothing(node):
+            return ""
         for redirect in node.redirects:
             if redirect.body is not None:
                 return redirect.body.text
@@ -152,3 +154,8 @@ class Expansion:
                 text = "\n".join(argv[2:])
             return text + "\n"
         return None
+
+
+def _is_nothing(node: shell.Command) -> bool:
+    """Return True if a command prints what is in ``/dev/null``."""
+    return [word.literal for word in node.words] == ["cat", "/dev/null"]

@@ -23,7 +23,7 @@ def _declare(effects: Effects, call: Call) -> None:
     for word in words:
         name, equals, value = word.partition("=")
         if equals:
-            process.assign(name, None if UNKNOWN in value else value)
+            process.assign(name, None if value == UNKNOWN else value)
         if exports:
             process.exported.add(name)
 
@@ -59,6 +59,24 @@ def _rm(effects: Effects, call: Call) -> None:
 def _copy(effects: Effects, call: Call) -> None:
     taken = few(effects.resolve(word) for word in call.argv[1:] if not word.startswith("-"))
     effects.emit(Copied(taken, call.span, 0))
+    if call.program == "mv":
+        effects.state.removed_files.update(map(plain, taken[:-1]))
+
+
+def _unlink(effects: Effects, call: Call) -> None:
+    effects.state.removed_files.update(plain(effects.resolve(word)) for word in call.argv[1:])
+
+
+def _truncate(effects: Effects, call: Call) -> None:
+    """Note the files that are emptied."""
+    if "0" in call.words or "--size=0" in call.words or "-s0" in call.words:
+        _unlink(effects, call)
+
+
+def _sed(effects: Effects, call: Call) -> None:
+    """Note the files that ``sed -i`` changes: what they say then is not known."""
+    if any(word.startswith(("-i", "--in-place")) for word in call.words):
+        _unlink(effects, call)
 
 
 def _tee(effects: Effects, call: Call) -> None:
@@ -94,6 +112,9 @@ PROGRAMS: Mapping[str, Callable[[Effects, Call], None]] = {
     "rm": _rm,
     "cp": _copy,
     "mv": _copy,
+    "unlink": _unlink,
+    "truncate": _truncate,
+    "sed": _sed,
     "install": _copy,
     "tee": _tee,
 }

@@ -43,6 +43,7 @@ class Program(Struct, frozen=True, kw_only=True):
     folder_options: tuple[str, ...] = ()  # options whose value is the folder it works in: npm --prefix
     single_dash: bool = False  # long options begin with one dash (go build -modcacherw): -mo is not -m -o
     words_before_verb: tuple[str, ...] = ()  # globs over words that are no verb: cargo +nightly build
+    option_variables: tuple[str, ...] = ()  # variables that hold options, in front of those it is given: MAVEN_OPTS
     scripts: tuple[str, ...] = ()  # verbs behind which a script of the project stands: npm run build
     comes_along: bool = False  # is there wherever another program of the recipe is: apt-get beside apt
 
