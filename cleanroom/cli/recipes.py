@@ -77,12 +77,12 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
 
 
 def _conflicts(recipes: Sequence[Recipe]) -> Iterator[object]:
-    """Yield what keeps recipes from being used beside those that ship."""
+    """Yield what keeps recipes from being used beside those that ship, and those of plugins."""
     from cleanroom import registries
-    from cleanroom.recipes.load import RECIPES
     from cleanroom.recipes.model import RecipeError
 
-    others = [recipe.origin for recipe in recipes if Path(recipe.origin).resolve().parent != Path(RECIPES).resolve()]
+    known = {Path(recipe.origin).resolve() for recipe in registries.library().recipes()}  # of a plugin, it may be
+    others = [recipe.origin for recipe in recipes if Path(recipe.origin).resolve() not in known]
     try:
         registries.library(*others)
     except RecipeError as error:
