@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from cleanroom.engine.events import Clean
 from cleanroom.proofs import plan, verdict
-from cleanroom.proofs.prediction import LEFT, predict
+from cleanroom.proofs.prediction import LEFT, predict, sees
 from cleanroom.recipes import measurements
 from cleanroom.recipes.facts import applies, home_of, remedy_text
 from cleanroom.recipes.library import Library
@@ -30,7 +30,11 @@ def problems(recipe: Recipe, record: Record, library: Library) -> Iterator[str]:
         if proof is None:
             yield f"{item.proof}: the recipe has no such proof"
             continue
-        found = [*_figures(recipe, item), *_remedies(recipe, proof, item, library), *_hazards(recipe, proof, item)]
+        found = [
+            *_figures(recipe, item),
+            *_remedies(recipe, proof, item, library),
+            *_hazards(recipe, proof, item, library),
+        ]
         found += _cases(recipe, proof, item, library)
         if item.judge > 1 and item.seal != measurements.seal(item):
             found.append("its figures are not those that were written: measure it again")
@@ -113,7 +117,8 @@ def _remedy(found: RemedyProof, remedy: Remedy, item: Proved, text: str) -> Iter
         yield f"is {judged} by its figures, not {found.verdict}{f': {reason}' if reason else ''}"
 
 
-def _hazards(recipe: Recipe, proof: Proof, item: Proved) -> Iterator[str]:
+def _hazards(recipe: Recipe, proof: Proof, item: Proved, library: Library) -> Iterator[str]:
+    place = plan.place(recipe, proof, library, item.version)
     effects = {hazard.id: hazard for hazard in recipe.hazards}
     by_mark = {
         measurements.of_trial(recipe, proof, trial, effects[trial.hazard]): trial
@@ -124,6 +129,8 @@ def _hazards(recipe: Recipe, proof: Proof, item: Proved) -> Iterator[str]:
     for mark, trial in by_mark.items():
         if recorded.count(mark) != 1:
             yield f"the hazard {trial.hazard} is not among what was measured"
+        if not sees(effects[trial.hazard], recipe, proof, library, place, trial):
+            yield f"the hazard {trial.hazard}: cleanroom does not see it in the command of its trial"
     for found in item.hazards:
         known = by_mark.get(found.fingerprint)
         if known is None:

@@ -18,6 +18,7 @@ from cleanroom.proofs.snapshot import FILE, FOLDER, Node, Snapshot
 LOG_GROWTH = 64 * 1024  # bytes that all logs together may grow by
 _VARIES = 0.1  # of the size of what differs from build to build anyway
 _FEW_BYTES = 256
+_BYTE_CODE = 4  # times the size of its source, at most
 
 
 class Allowed(Struct, frozen=True, kw_only=True):
@@ -129,8 +130,9 @@ def _byte_code(new: Collection[str], after: Snapshot) -> set[str]:
     for path in new:
         folder, _, name = path.rpartition("/")
         above, _, last = folder.rpartition("/")
-        if last == "__pycache__" and name.endswith(".pyc") and f"{above}/{name.split('.')[0]}.py" in after:
-            found.add(path)
+        source = after.get(f"{above}/{name.split('.')[0]}.py")
+        if last == "__pycache__" and name.endswith(".pyc") and source is not None:
+            found |= {path} if after[path].size <= source.size * _BYTE_CODE + 1024 else set()
     return found | {folder for folder in new if folder.endswith("/__pycache__") and after[folder].kind == FOLDER}
 
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 from cleanroom.engine.build import build
 from cleanroom.engine.events import Clean, Event, Fill, Installed, Remove
 from cleanroom.recipes.library import Library
-from cleanroom.recipes.model import Base, Proof, Recipe
+from cleanroom.recipes.model import Base, Hazard, Proof, Recipe, Trial
 from cleanroom.syntax import dockerfile
 
 LEFT, UNKNOWN, EMPTY = "left", "unknown", "empty"
@@ -55,6 +55,15 @@ def predict(recipe: Recipe, proof: Proof, library: Library, place: Base, instruc
     events = tuple(event for event in layer.events if isinstance(event, Clean | Fill) and event.recipe.id == recipe.id)
     payload = [path for event in layer.events if isinstance(event, Installed) for path in event.paths]
     return Prediction(states=states, events=events, payload=tuple(payload))
+
+
+def sees(hazard: Hazard, recipe: Recipe, proof: Proof, library: Library, place: Base, trial: Trial) -> bool:
+    """Return True if the engine finds the hazard in a trial's command, where the recipe says how commands have it."""
+    if hazard.use is None:
+        return True
+    line = f"{trial.install or proof.install}{f' && ( {trial.run} )' if trial.run else ''}"
+    events = predict(recipe, proof, library, place, f"RUN {line}").events
+    return any(isinstance(event, Clean) and hazard in event.hazards for event in events)
 
 
 def removed_by(line: str, library: Library) -> tuple[str, ...]:

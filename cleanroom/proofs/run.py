@@ -25,7 +25,7 @@ from cleanroom.images.tree import show
 from cleanroom.proofs import cases, fills, plan, snapshot, verdict
 from cleanroom.proofs.difference import Allowed, Plain, differences
 from cleanroom.proofs.engines import BuildError, Engine
-from cleanroom.proofs.prediction import Prediction, predict, removed_by
+from cleanroom.proofs.prediction import Prediction, predict, removed_by, sees
 from cleanroom.proofs.servers import serving
 from cleanroom.recipes import measurements
 from cleanroom.recipes.facts import at_home
@@ -367,6 +367,8 @@ class _Bench:
             verdict=verdict.VOID,
             fingerprint=measurements.of_trial(self._recipe, self._proof, trial, hazard),
         )
+        if not sees(hazard, self._recipe, self._proof, self._workshop.library, self._place, trial):
+            return replace(found, reason="cleanroom does not see the hazard in this command")
         self._workshop.progress(f"hazard {hazard.id}")
         try:
             self._engine.build(self._name(build), build.dockerfile)

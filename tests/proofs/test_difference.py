@@ -93,6 +93,8 @@ def test_what_may_differ() -> None:
     source = {"/opt/a.py": file(3)}
     plain = Plain(base=BASE, first={**FIRST, **source}, again={**FIRST, **source})
     assert differences(plain, {**CLEAN, **source, **code}, ALLOWED) == []
+    code["/opt/__pycache__/a.cpython-311.pyc"] = file(1037)
+    assert differences(plain, {**CLEAN, **source, **code}, ALLOWED) == ["/opt/__pycache__/a.cpython-311.pyc is new"]
     assert found({**CLEAN, "/var/log/x": file(60), "/var/log/y": file(9)}) == []
     declared = Allowed(caches=ALLOWED.caches, declared=("/opt/hello",), removed=("/opt/link",))
     assert found({**without(CLEAN, "/opt/link"), "/opt/hello": file(1)}, declared) == []
