@@ -85,6 +85,8 @@ def main() -> None:
         for name, text in list(read(options.dockerfiles))[options.start :: options.every]
         if is_dockerfile(text)
     }
+    if not texts:
+        sys.exit(f"{options.dockerfiles}: there is no Dockerfile that BuildKit reads")
     with tempfile.TemporaryDirectory() as place:
         tools = options.tools or Path(place, "tools")
         if not (tools / "bin/tally").exists():
@@ -148,6 +150,8 @@ def is_dockerfile(text: str) -> bool:
     """Tell whether BuildKit reads a text, and knows all its instructions."""
     try:
         rows = buildkit.instructions(text)
+    except ImportError:
+        sys.exit("BuildKit's reader is missing: pip install 'cleanroom-recipes[oracle]'")
     except Exception:  # of Go, by way of a class of its own
         return False
     return bool(rows) and all(row[0] in buildkit.KEYWORDS for _, row in rows)

@@ -41,8 +41,10 @@ def problems(recipe: Recipe, record: Record, library: Library) -> Iterator[str]:
         yield from (f"{item.proof}: {what}" for what in found)
     recorded = {item.proof for item in record.proofs}
     for name, proof in known.items():
-        if record.proofs and name not in recorded and not proof.pending:
+        if name not in recorded and not proof.pending:
             yield f"{name}: was never measured; run it with --record, or say in `pending` what it waits for"
+        if name in recorded and proof.pending:
+            yield f"{name}: waits for nothing any more, since it was measured"
     if record.proofs:
         yield from _unproved(recipe, record, library)
         yield from _typical(recipe, record)

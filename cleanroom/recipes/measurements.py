@@ -301,4 +301,4 @@ def document(record: Record) -> str:
     proofs = sorted(sealed(record).proofs, key=lambda item: item.proof)
     data = plain(replace(record, proofs=tuple(proofs)))
     assert isinstance(data, dict)
-    return json.dumps({"schema": SCHEMA, **data}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return json.dumps({"schema": SCHEMA, "proofs": [], **data}, indent=1, sort_keys=True, ensure_ascii=False) + "\n"

@@ -52,10 +52,13 @@ def _page(library: Library) -> Iterator[str]:
     yield f"Measured: {count} of {len(library.recipes())} managers.\n"
     yield from body
     yield "## Not yet\n"
-    ready = [recipe.id for recipe in missing if recipe.proof]
+    yield "Proofs that wait for something:\n"
+    for recipe in library.recipes():
+        for proof in recipe.proof:
+            if proof.pending:
+                yield f"- {recipe.id} on {proof.base}: {cell(proof.pending)}"
     others = [recipe.id for recipe in missing if not recipe.proof]
-    yield f"A proof is ready to run, where its base image can be had: {', '.join(ready) or 'none'}.\n"
-    yield f"No proof is written yet: {', '.join(others) or 'none'}."
+    yield f"\nNo proof is written yet: {', '.join(others) or 'none'}."
     yield ""
 
 
