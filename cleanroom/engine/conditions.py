@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from cleanroom.syntax import shell
 
@@ -34,6 +35,8 @@ TESTS = frozenset(
 )
 _ASKS = re.compile(r"-[slLSWVqp]|--(?:status|list|search|show|query|verify|compare-versions|get-selections|print-)")
 
+_LONG = 100  # words of a condition
+
 
 def is_test(node: shell.Node) -> bool:
     """Tell whether ``node`` failing is in the way of things: a test, a search, a negation."""
@@ -64,5 +67,9 @@ def decisive(tree: shell.Sequence) -> shell.Node | None:
 
 
 def condition_of(node: shell.Node) -> str:
-    """Return text by which two equal conditions are told to be equal."""
-    return " ".join(word.raw for _, command in shell.commands(node) for word in command.words) or str(node.span.start)
+    """Return text by which two equal conditions are told to be equal; one that is very long is equal to no other."""
+    raw = (word.raw for _, command in shell.commands(node) for word in command.words)
+    words = list(islice(raw, _LONG + 1))
+    if len(words) > _LONG:
+        words[_LONG:] = [str(node.span)]
+    return " ".join(words) or str(node.span.start)

@@ -123,3 +123,8 @@ def test_no_pattern_of_a_recipe_looks_at_blank_lines_again_and_again() -> None:
         for item in (*recipe.preventions, *recipe.settings, *recipe.lean):
             assert "^\\s" not in item.pattern, f"{recipe.id}: write ^[ \\t]*, since \\s takes line ends too"
             assert not item.pattern.startswith("(?is)(?="), f"{recipe.id}: begin it with \\A"
+
+
+def test_a_comment_of_many_signs_at_the_end_of_the_file() -> None:
+    (finding,) = check(f"{FROM}RUN apt-get update && apt-get install -y curl {'#' * 5_000}").findings
+    assert finding.cache == "lists"
