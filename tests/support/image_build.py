@@ -27,6 +27,10 @@ SECONDS = 20.0  # of a RUN, on a machine that may be busy
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
+class _StoppedError(Exception):
+    """A RUN failed, and with it the build."""
+
+
 class NotSimulatedError(Exception):
     """A file of which no build can be simulated; says why."""
 
@@ -98,6 +102,7 @@ class Build:
     given: Given = field(default_factory=Given)
     mounts: dict[str, str] = field(default_factory=dict)  # kept for a next build: key -> folder
     problem: str = ""
+    is_stopped: bool = False  # at a RUN that failed, where one is to fail
 
     @property
     def failed(self) -> list[Run]:
@@ -149,11 +154,14 @@ class Builder:
         for stage in self.dockerfile.stages:
             self.stages.append(self.begin(stage, globals_))
             self.number = 0
-            for instruction in stage.instructions:
-                if not instruction.onbuild:
-                    self.instruction(instruction, stage.index, globals_)
-            self.start(stage.index)
+            with contextlib.suppress(_StoppedError):
+                for instruction in stage.instructions:
+                    if not instruction.onbuild:
+                        self.instruction(instruction, stage.index, globals_)
+                self.start(stage.index)
             self.finish(stage.index)
+            if self.build.is_stopped:
+                break
         return self.build
 
     def expand(self, text: str, *values: Mapping[str, str]) -> str:
@@ -465,6 +473,9 @@ class Builder:
             Command(index, number, each.uid, each.cwd, tuple(each.argv), each.code) for each in runner.log
         ]
         self.unmet += [(index, caches, line) for caches, line in programs.managers.unmet]
+        if self.world.failing and ended.code and number >= 0:
+            self.build.is_stopped = True
+            raise _StoppedError
         if ended.output:
             entered = list(folders(command[-1], stage.workdir))[:3] if _is_script(command) else []
             places = [stage.workdir, *entered, *(each.cwd for each in runner.log)]

@@ -30,7 +30,7 @@ _SETTINGS = ("RUN", "FROM", "ENV", "\\", "&&", ";", "")
 class Break:
     """Something that the fix broke: a kind for statistics, and words."""
 
-    kind: str  # fails, gone, runs, payload, files, added, stays, build, time
+    kind: str  # fails, gone, runs, payload, files, added, stays, hides, build, time
     what: str
 
     def __str__(self) -> str:
@@ -45,17 +45,33 @@ def breaks(before: Build, after: Build, old: str, new: str) -> list[Break]:
         return []  # how far it got depends on the machine
     if slow := [run for run in after.runs if run.code is None]:
         return [Break("time", f"RUN on line {slow[0].line} takes too long")]
-    found = [*_commands(before, after, old, new), *_runs(before, after), *_payload(before, after)]
-    return [*found, *_files(before, after, _words(new) - _words(old))]
+    found = [*_commands(before, after, old, new), *_runs(before, after)]
+    if before.is_stopped or after.is_stopped:
+        return found
+    return [*found, *_payload(before, after), *_files(before, after, _words(new) - _words(old))]
 
 
 def _words(text: str) -> Counter[str]:
     return Counter(re.split(r"[\s\"'=(){};&|]+", text))
 
 
-def _commands(before: Build, after: Build, old: str, new: str) -> Iterator[Break]:
+def changed_words(old: str, new: str) -> frozenset[str]:
+    """Return the words that a fix added or took away."""
     olds, news = _words(old), _words(new)
-    changed = {word for word in (news - olds) + (olds - news) if word not in _SETTINGS}
+    return frozenset(word for word in (news - olds) + (olds - news) if word not in _SETTINGS)
+
+
+def commands_to_fail(before: Build, changed: frozenset[str]) -> list[tuple[str, ...]]:
+    """Return the words of each command of a build that a fix leaves as it is, without those that it changes."""
+    found = {
+        (command.argv[0].rpartition("/")[2], *(word for word in command.argv[1:] if word not in changed)): command
+        for command in before.commands
+    }
+    return [words for words, command in found.items() if not _is_removable(command)]
+
+
+def _commands(before: Build, after: Build, old: str, new: str) -> Iterator[Break]:
+    changed = changed_words(old, new)
     places = [(name, place) for build in (before, after) for name in build.places for place in build.places[name]]
     first = _by_line(before.commands, places, changed)
     second = _by_line(after.commands, places, changed)
@@ -82,7 +98,7 @@ _Key = tuple[int, str, tuple[str, ...]]
 
 
 def _by_line(
-    commands: Iterable[Command], places: list[tuple[str, str]], changed: set[str]
+    commands: Iterable[Command], places: list[tuple[str, str]], changed: frozenset[str]
 ) -> dict[_Key, list[Command]]:
     """Return the commands by user, folder and the words that a fix does not change."""
     found: dict[_Key, list[Command]] = defaultdict(list)
@@ -99,7 +115,7 @@ def _by_line(
     return found
 
 
-def _stripped(word: str, changed: set[str]) -> str:
+def _stripped(word: str, changed: frozenset[str]) -> str:
     """Return a script that stands in a word without the words that the fix added to it."""
     return " ".join(part for part in word.split() if part not in changed) if re.search(r"\s", word) else word
 
@@ -120,6 +136,12 @@ def _runs(before: Build, after: Build) -> Iterator[Break]:
             known = Counter(run.output.strip()[-60:] for run in old)
             worst = next((run for run in new if not known[run.output.strip()[-60:]]), new[-1])
             yield Break("runs", f"{keyword} on line {worst.line} ends with {worst.code}: {worst.output.strip()[-200:]}")
+        elif len(new) < len(old) and _failures(before) == _failures(after):
+            yield Break("hides", f"{keyword} on line {old[0].line} no longer fails, though a command in it does")
+
+
+def _failures(build: Build) -> int:
+    return sum(command.code != 0 for command in build.commands)
 
 
 def _payload(before: Build, after: Build) -> Iterator[Break]:

@@ -102,7 +102,7 @@ def _attempts(
         finally:
             if attempt:
                 shutil.rmtree(folder / f"attempt-{attempt - 1}", ignore_errors=True)
-        if not build.failed:
+        if not build.failed or world.failing:
             break
         more = _learn(builder, given, only)
         if more.count() == given.count() or attempt == ATTEMPTS - 1 or time.monotonic() > end:
@@ -135,10 +135,12 @@ class Simulator:
         self.connection, other = Pipe()
         self.helper = os.fork()
         if not self.helper:
-            os.setsid()
-            self.connection.close()
-            _help(other, self.template, is_separate=separate())
-            os._exit(0)
+            try:
+                os.setsid()
+                self.connection.close()
+                _help(other, self.template, is_separate=separate())
+            finally:
+                os._exit(0)  # whatever happened: what the parent was about to do is not for this process
         other.close()
 
     def _end(self) -> None:
@@ -164,6 +166,10 @@ class Simulator:
             self._end()
             self._begin()
             return Build(problem="it took too long")
+        except (EOFError, BrokenPipeError):
+            self._end()
+            self._begin()
+            return Build(problem="the process that begins builds ended")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
             if not self.template.is_whole():
@@ -192,13 +198,15 @@ def _help(jobs: Connection, template: Template, *, is_separate: bool) -> None:
             return
         child = os.fork()
         if not child:
-            separate_processes()
-            inner = os.fork()
-            if not inner:
-                jobs.send(_safely(job, template, is_separate=is_separate))
-            else:
-                os.waitpid(inner, 0)
-            os._exit(0)
+            try:
+                separate_processes()
+                inner = os.fork()
+                if not inner:
+                    jobs.send(_safely(job, template, is_separate=is_separate))
+                else:
+                    os.waitpid(inner, 0)
+            finally:
+                os._exit(0)
         os.waitpid(child, 0)
 
 
