@@ -59,19 +59,24 @@ def main() -> None:
         ]
         print(f"{archive.stat().st_size / 1e9:.2f} GB, layers in gzip {sum(map(size, blobs)) / 1e9:.2f} GB")
         times: list[list[float]] = [[] for _ in rows]
+        work: list[list[float]] = [[] for _ in rows]
         peaks = [0] * len(rows)
         for _ in range(options.runs):  # in turn, so that what else the machine does meets all alike
             for index, (_, _, command) in enumerate(rows):
-                seconds, peak = measure(command)
+                seconds, busy, peak = measure(command)
                 times[index].append(seconds)
+                work[index].append(busy)
                 peaks[index] = max(peaks[index], peak)
-        print(f"{'':12} {'':20} {'median s':>9} {'of':>22} {'peak MB':>8}")
+        print(f"{'':12} {'':20} {'median s':>9} {'of':>22} {'CPU s':>8} {'peak MB':>8}")
         for index, (what, name, _) in enumerate(rows):
             seconds = statistics.median(times[index])
             spread = " ".join(f"{value:.1f}" for value in times[index])
-            print(f"{what:12} {name:20} {seconds:9.2f} {spread:>22} {peaks[index] / 1e6:8.0f}")
+            busy = statistics.median(work[index])
+            print(f"{what:12} {name:20} {seconds:9.2f} {spread:>22} {busy:8.2f} {peaks[index] / 1e6:8.0f}")
         medians = [statistics.median(values) for values in times]
         print(f"audit / dive                 {medians[0] / medians[1]:.2f}   (not over 1.00)")
+        cpu = statistics.median(work[0]) / statistics.median(work[1])
+        print(f"audit / dive, CPU            {cpu:.2f}   (not over 0.25)")
         print(f"audit / (gzip -dc | tar -t)  {medians[3] / medians[4]:.2f}")
         print(f"audit, peak memory           {max(peaks[0], peaks[3]) / 1e6:.0f} MB   (not over 150)")
 
@@ -81,14 +86,14 @@ def size(path: Path) -> int:
     return path.stat().st_size
 
 
-def measure(command: list[str]) -> tuple[float, int]:
-    """Return the wall time of a command in seconds, and its peak memory in bytes (of its largest process)."""
+def measure(command: list[str]) -> tuple[float, float, int]:
+    """Return the wall time of a command and its CPU time in seconds, and its peak memory (of its largest process)."""
     start = time.perf_counter()
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, "CI": "true"}
     )
     _, _, usage = os.wait4(process.pid, 0)
-    return time.perf_counter() - start, usage.ru_maxrss * 1024
+    return time.perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def make(target: Path, files: int, total: int, *, sparse: bool) -> Path:

@@ -546,8 +546,10 @@ def test_what_dive_says_of_removed_and_replaced_files(tmp_path: Path) -> None:
     layers = [
         layer({"a/": None, "a/removed": 7_000, "b/": None, "b/replaced": 50_000, "var/lib/apt/lists/x": 900_000}),
         layer({"a/.wh.removed": 0, "b/": None, "b/replaced": 60_000}),
+        layer({"c/": None, "c/d/": None, "c/d/x": 3000, "e/": None, "e/x": 400}),
+        layer({"c/": None, "c/.wh.d": 0, "e/": None, "e/.wh..wh..opq": 0}),
     ]
-    history = [{"created_by": "RUN one"}, {"created_by": "RUN two"}]
+    history = [{"created_by": f"RUN {number}"} for number in range(len(layers))]
     reference = docker_save(tmp_path / "image.tar", layers, config(layers, history))
     target = tmp_path / "dive.json"
     command = [program("dive"), "--source", "docker-archive", reference, "--json", str(target)]
@@ -555,7 +557,7 @@ def test_what_dive_says_of_removed_and_replaced_files(tmp_path: Path) -> None:
     wasted = {item["file"]: item["sizeBytes"] for item in json.loads(target.read_text())["image"]["fileReference"]}
     found = run(reference)
     # Of a file that is removed, both count its bytes. Of one that is replaced, dive counts all copies, and this the one
-    # that no one sees. Of a cache that nothing removes, dive says nothing.
+    # that no one sees. Of a folder that is removed or made opaque, and of a cache that stays, dive says nothing.
     assert wasted == {"/a/removed": 7_000, "/b/replaced": 110_000}
-    assert found.hidden == 57_000
+    assert found.hidden == 57_000 + 3000 + 400
     assert found.waste == 900_000
