@@ -66,6 +66,8 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
     for recipe in recipes:
         for found in (*_record_problems(recipe), *_unread(recipe, library)):
             report(found)
+        for note in _unmeasured(recipe):
+            click.echo(note, err=True)
         for changed in (*_changes(recipe), *_contradictions(recipe, library)):
             click.echo(changed, err=True)
             faulty = faulty or strict_proofs
@@ -116,6 +118,19 @@ def _changes(recipe: Recipe) -> Iterator[str]:
             f"{recipe.origin}: has changed since it was measured, and counts as not proved: {'; '.join(changed)}; "
             f"measure it again: cleanroom prove {recipe.id} --record"
         )
+
+
+def _unmeasured(recipe: Recipe) -> Iterator[str]:
+    """Yield that the proofs do not speak for the newest version, which is no fault of the recipe."""
+    from cleanroom.recipes import measurements
+
+    try:
+        newest = measurements.unmeasured(recipe)
+        with_which = ", ".join(measurements.majors(recipe))
+    except ValueError:  # no record, which is named elsewhere
+        return
+    if newest:
+        yield f"{recipe.origin}: note: proofs are with version {with_which}; the newest, {newest}, is not measured"
 
 
 def _unread(recipe: Recipe, library: Library) -> Iterator[str]:

@@ -210,6 +210,20 @@ def by_remedy(recipe: Recipe) -> list[tuple[RemedyProof, Proved] | None]:
     return found
 
 
+def majors(recipe: Recipe) -> list[str]:
+    """Return the major versions of the manager that what was measured of it speaks for."""
+    import re
+
+    found = (re.search(r"\d+", item.version) for item in current(recipe).proofs)
+    return sorted({match[0] for match in found if match}, key=int)
+
+
+def unmeasured(recipe: Recipe) -> str:
+    """Return the newest major version where something was measured, but nothing with it; else nothing."""
+    measured = majors(recipe)
+    return recipe.newest if measured and recipe.newest and recipe.newest not in measured else ""
+
+
 def before(measured: RemedyProof, item: Proved) -> int:
     """Return the bytes that the caches of a remedy hold without it."""
     caches = item.without.caches

@@ -316,6 +316,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     homepage: str
     aliases: tuple[str, ...] = ()
     official_image: str = ""  # the image on which ``query`` answers when no other is named
+    newest: str = ""  # the newest major version that is known
     shell: str = ""  # what its commands are written in: powershell, cmd; empty: a POSIX shell
     programs: tuple[Program, ...]
     signs: tuple[Sign, ...] = ()

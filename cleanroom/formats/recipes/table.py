@@ -23,7 +23,8 @@ Written by `cleanroom export table -o docs`; `cleanroom show MANAGER` has the wh
 - *can leave out*: what it installs that nothing at run time needs, for the rule `not-lean`, with what that saved once;
   without a size where none was measured or published. *nothing known*: all it installs is what was asked for.
 - *other linters*: those with a rule for it; *none* of the fourteen that were looked at has one otherwise.
-- *proof*: how many of the ways were measured with the real manager in a real build; [figures](proved.md).
+- *proof*: how many of the ways were measured with the real manager in a real build, and with which major versions where
+  the newest is known; [figures](proved.md).
 """
 _COLUMNS = ("manager", "leaves", "clean", "prevent", "mount", "goes wrong", "can leave out", "other linters", "proof")
 
@@ -61,4 +62,6 @@ def _row(recipe: Recipe, library: Library) -> Iterator[str]:
     measured = [item for item in measurements.by_remedy(recipe) if item is not None and item[0].verdict == "proved"]
     planned = ", ".join(dict.fromkeys(proof.base for proof in recipe.proof))
     missing = f"not yet measured; planned on {planned}" if planned else "no: how to measure it is not written yet"
-    yield f"{len(measured)} of {len(recipe.remedies)} ways" if measured else cell(missing)
+    with_which = f" (with {', '.join(measurements.majors(recipe))})" if recipe.newest else ""
+    not_with = f", not with {newest}" if (newest := measurements.unmeasured(recipe)) else ""
+    yield f"{len(measured)} of {len(recipe.remedies)} ways{with_which}{not_with}" if measured else cell(missing)
