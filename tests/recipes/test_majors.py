@@ -53,4 +53,4 @@ def test_validate_and_the_table_say_so(tmp_path: Path, capsys: pytest.CaptureFix
     recipe = measured_with("10.9.2", newest="12", tmp_path=tmp_path)
     main(["recipes", "validate", recipe.origin])
     assert "note: proofs are with version 10; the newest, 12, is not measured" in capsys.readouterr().err
-    assert "ways (with 10), not with 12 |" in table.render(Library(recipes=[recipe]))["managers.md"]
+    assert "ways (with 10), not with 12 |" in table.render(Library([], [recipe]))["managers.md"]
