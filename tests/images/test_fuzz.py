@@ -13,6 +13,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from cleanroom.images import waste
 from cleanroom.images.audit import audit
 from cleanroom.images.image import DEFAULT, ImageError
 from cleanroom.images.sources import open_image
@@ -29,13 +30,17 @@ def read(reference: str) -> None:
     before = {path: path.stat().st_mtime_ns for path in Path(reference).parent.rglob("*")}
     try:
         with open_image(reference, limits=LIMITS) as image:
-            found = audit(image, library=library(), limits=LIMITS).audit
+            reading = audit(image, library=library(), limits=LIMITS, keep=waste.WANTED)
+            also = waste.weigh(reading, LIMITS)
+        found = reading.audit
     except ImageError as error:
         complaint = str(error)
     else:
         complaint = "none"
         assert found.waste <= found.bytes
         assert found.hidden <= found.bytes
+        assert sum(extra.bytes for extra in also.extras) <= found.bytes - found.waste
+        assert sum(item.bytes for item in also.hidden) <= found.hidden
         assert all(item.bytes >= 0 and item.stored >= 0 for item in found.leftovers)
         json.dumps([item.paths for item in found.leftovers])
     assert complaint
@@ -43,7 +48,17 @@ def read(reference: str) -> None:
     assert {path: path.stat().st_mtime_ns for path in Path(reference).parent.rglob("*")} == before
 
 
-BASE = layer({"root/.cache/pip/a": 3000, "b/": None, "b/c": "-> ../root", "d": "=> root/.cache/pip/a", "x" * 150: 9})
+BASE = layer(
+    {
+        "tmp/x.tar": 5000,
+        "tmp/y.tar": 5000,
+        "root/.cache/pip/a": 3000,
+        "b/": None,
+        "b/c": "-> ../root",
+        "d": "=> root/.cache/pip/a",
+        "x" * 150: 9,
+    }
+)
 SEEDS = {
     "tar": BASE,
     "tar.gz": gzipped(BASE),
