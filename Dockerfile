@@ -1,4 +1,4 @@
-# cleanroom in an image: see docs/integrations.md.
+# cleanroom in an image: see docs/use/integrations.md.
 FROM python:3.13-slim AS build
 WORKDIR /source
 COPY . .

@@ -161,7 +161,7 @@ def test_the_dockerfile_passes_its_own_check() -> None:
 
 
 def test_the_docs_show_what_there_is() -> None:
-    text = (ROOT / "docs" / "integrations.md").read_text()
+    text = (ROOT / "docs" / "use" / "integrations.md").read_text()
     blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     (hook,) = blocks[0]["repos"][0]["hooks"]
     assert_runs([*shlex.split(HOOKS[hook["id"]]["entry"]), *hook["args"]])

@@ -26,7 +26,7 @@ zap = "cleanroom_zap"
 It has functions of the names below, marked with `@cleanroom.hookimpl`. Each takes nothing and yields objects; what
 ships with cleanroom comes through the same functions. Of two things with one name, the first plugin's stays, by
 distribution and name. `cleanroom plugins new NAME` writes a plugin that adds a package manager; the
-[tutorial](tutorial-plugin.md) goes on from there. Every example here is a whole plugin, and is run by our tests.
+[tutorial](tutorial.md) goes on from there. Every example here is a whole plugin, and is run by our tests.
 
 `cleanroom plugins hooks --format markdown` writes this page from the docstrings.
 """

@@ -50,5 +50,5 @@ def test_the_example_of_a_hook_does_what_it_shows(hook: str, tmp_path: Path) -> 
 def test_the_page_is_what_the_docstrings_say() -> None:
     command = [sys.executable, "-m", "cleanroom", "plugins", "hooks", "--format", "markdown"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, "COLUMNS": "80"})
-    page = (ROOT / "docs" / "hooks.md").read_text("utf-8")
-    assert_same_text(page, done.stdout, "run: cleanroom plugins hooks --format markdown > docs/hooks.md")
+    page = (ROOT / "docs" / "extend" / "hooks.md").read_text("utf-8")
+    assert_same_text(page, done.stdout, "run: cleanroom plugins hooks --format markdown > docs/extend/hooks.md")

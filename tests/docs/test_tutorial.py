@@ -1,4 +1,4 @@
-"""docs/tutorial-plugin.md, step by step, in an environment of its own, with what pip really installs."""
+"""docs/extend/tutorial.md, step by step, in an environment of its own, with what pip really installs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from tests.support import ROOT, sessions
 
-PAGE = ROOT / "docs" / "tutorial-plugin.md"
+PAGE = ROOT / "docs" / "extend" / "tutorial.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

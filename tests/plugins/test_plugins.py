@@ -574,7 +574,7 @@ def test_no_metadata_is_read_where_there_is_no_plugin() -> None:
 
 
 def test_a_new_plugin_works_at_once(site: Site) -> None:
-    """The steps of docs/plugins.md; the distribution is laid on the path as an installer would."""
+    """The steps of docs/extend/plugins.md; the distribution is laid on the path as an installer would."""
     done = site.run("plugins", "new", "zap-pm")
     assert done.returncode == 0, done.stderr
     folder = site.folder / "cleanroom-zap-pm"

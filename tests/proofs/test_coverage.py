@@ -32,7 +32,7 @@ def test_a_recipe_without_a_record_has_nothing_measured() -> None:
     assert shown["remedies"][1] > 0
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/proofs.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/use/proofs.md"])
 def test_pages_say_what_is_measured(page: str) -> None:
     library = load()
     total = counts(fact for recipe in library.recipes() for fact in facts(recipe, library))

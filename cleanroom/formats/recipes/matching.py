@@ -1,7 +1,7 @@
 """What a linter without a ledger can look for: regular expressions over the text of one RUN instruction.
 
-They know neither order nor layers, neither variables nor what the base image sets; what they miss of ours, and what
-they report that is none, is measured in ``docs/exports.md``. They are written for engines without look-around (RE2).
+They know nothing of order, layers, variables or what the base image sets. ``docs/use/exports.md`` says how many of our
+findings they miss, and how many false ones they report. They are written for engines without look-around (RE2).
 """
 
 from __future__ import annotations

@@ -13,11 +13,15 @@ from cleanroom.recipes.model import Recipe
 _HEAD = """\
 # What was measured
 
-Written by `cleanroom export proofs -o docs` from what `cleanroom prove --record` measured ([Proofs](proofs.md)). All
-sizes are in bytes. *Caches* are those that the remedy is about, without it, *left* what stays of them; *layer* is what
-the install adds to the image without it and with it, as tar archives, *compressed* the same as it is pulled. *Late* is
-the first clean-up, in a RUN of its own. *Judge 2* compares all that both images show, file by file, and asks that the
-layer shrinks by what is gone from the caches; *judge 1* only asked that no file outside of the caches is missing.
+Written by `cleanroom export proofs -o docs/generated` from what `cleanroom prove --record` measured
+([Proofs](../use/proofs.md)). All sizes are in bytes.
+
+- *caches*: the caches that the remedy is about, in the image without it; *left*: what stays of them with it.
+- *layer*: what the install adds to the image without and with the remedy, as tar archives; *compressed*: the same, as
+  it is pulled.
+- *late*: the first clean-up, in a RUN of its own.
+- *judge 2* compares both images file by file, and requires that the layer shrinks by what is gone from the caches;
+  *judge 1* only required that no file outside the caches is missing.
 """
 _COLUMNS = (
     "remedy",

@@ -14,7 +14,7 @@ from cleanroom.recipes.model import Recipe
 _HEAD = """\
 # What is known, by manager
 
-Written by `cleanroom export table -o docs`; `cleanroom show MANAGER` has the whole recipe, with its sources.
+Written by `cleanroom export table -o docs/generated`; `cleanroom show MANAGER` has the whole recipe, with its sources.
 
 - *leaves*: the caches, with what was measured after one install or reported of it; *small* ones are not reported alone.
 - *clean*, *prevent*, *mount*: every way, best first, as written on the manager's official image for its default user;

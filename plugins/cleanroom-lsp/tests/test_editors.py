@@ -1,4 +1,4 @@
-"""The settings of docs/editors.md, in the editors themselves as far as they are there."""
+"""The settings of docs/use/editors.md, in the editors themselves as far as they are there."""
 
 import json
 import os
@@ -18,7 +18,7 @@ else:
     import tomli as tomllib
 
 PLUGIN = Path(__file__).parents[1]
-PAGE = (PLUGIN.parents[1] / "docs" / "editors.md").read_text("utf-8")
+PAGE = (PLUGIN.parents[1] / "docs" / "use" / "editors.md").read_text("utf-8")
 DOCKERFILE = "FROM debian:12\nRUN apt-get update && apt-get install -y curl\nRUN pip install requests\n"
 
 

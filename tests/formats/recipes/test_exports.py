@@ -70,9 +70,9 @@ JQ = """.managers[] | select(.id == $wanted) | .answer.clean"""
 @pytest.mark.oracle
 @pytest.mark.parametrize("name", ["node", "jq"])
 def test_programs_in_other_languages_can_ask(name: str, tmp_path: Path) -> None:
-    """The programs that docs/exports.md shows."""
+    """The programs that docs/use/exports.md shows."""
     export_tools.export("json", tmp_path)
-    shown = (ROOT / "docs" / "exports.md").read_text("utf-8")
+    shown = (ROOT / "docs" / "use" / "exports.md").read_text("utf-8")
     assert JAVASCRIPT.strip() in shown
     assert JQ in shown
     if name == "node":
