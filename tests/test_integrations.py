@@ -41,23 +41,24 @@ def assert_runs(words: list[str]) -> None:
     command.make_context(words[1], [*words[2:], "Dockerfile"])
 
 
+STEMS = ["Dockerfile", "dockerfile", "DOCKERFILE", "Containerfile", "containerfile", "MyDockerfile", "Dockerfiles", "x"]
+NAMES = [
+    *STEMS,
+    *(f"{stem}.{end}" for stem in STEMS for end in ("dev", "py", "dockerignore", *STEMS)),
+    *(f"{stem}{end}" for stem in STEMS for end in ("_old", "-dev", ".a.b", "")),
+    *("api.dockerfile", "api.DockerFile", ".Dockerfile", ".dockerignore", "README.md"),
+]
+
+
 @pytest.mark.parametrize("identifier", ["cleanroom-check", "cleanroom-fix"])
 def test_a_hook_runs_a_command_on_the_files_that_check_finds(identifier: str) -> None:
     hook = HOOKS[identifier]
     assert hook["language"] == "python"
     assert_runs(shlex.split(hook["entry"]))
-    for name in (
-        "Dockerfile",
-        "Containerfile",
-        "Dockerfile.dev",
-        "Containerfile.dev",
-        "app.Dockerfile",
-        "a.Containerfile",
-        "Dockerfile_old",
-        "README.md",
-        "MyDockerfile",
-    ):
-        assert bool(re.search(hook["files"], f"some/folder/{name}")) is is_dockerfile(name), name
+    for name in NAMES:
+        place = f"some/folder/{name}"
+        is_passed = bool(re.search(hook["files"], place)) and not re.search(hook["exclude"], place)
+        assert is_passed is is_dockerfile(name), name
 
 
 def step(name: str) -> dict[str, Any]:

@@ -37,12 +37,13 @@ class Group(click.Group):
 # In the order in which someone new meets them; a module called list would hide the builtin in the others.
 _SHIPPED = {
     "check": ("check", "Find what package managers leave behind."),
-    "fix": ("fix", "Mend what check finds."),
+    "fix": ("fix", "Fix what check finds."),
     "query": ("query", "Print the command that keeps it out."),
     "list": ("listing", "List the package managers."),
     "show": ("show", "Show all that is known about a manager."),
     "audit": ("audit", "Show what an image really carries."),
     "explain": ("explain", "Explain a rule."),
+    "settings": ("settings", "Show what a settings file may say."),
     "enrich": ("enrich", "Add to another linter's report what cleanroom knows."),
     "recipes": ("recipes", "Begin, validate and format recipes, check their links."),
     "prove": ("prove", "Measure recipes in real builds."),

@@ -47,7 +47,12 @@ def resolve(selector: str, rules: Collection[str], library: Library) -> str:
         raise UnknownName(f"{selector!r} is no rule; write left-behind, left-behind[apt] or left-behind[apt.lists]")
     name, manager, cache = match.groups()
     if not manager:
-        return name if name in rules or name in library.ids() else known_rule(name, rules, library.ids())
+        if name in rules or name in library.ids():
+            return name
+        try:
+            return library.find(name).id
+        except UnknownManager:
+            return known_rule(name, rules, library.ids())
     rule = known_rule(name, rules)
     recipe = find_recipe(library, manager)
     if not cache:

@@ -105,7 +105,7 @@ class Ignores:
 
 def _patterns(file: str, folder: str) -> tuple[Patterns, ...]:
     try:
-        return (Patterns(read(file, folder).splitlines(), folder),) if os.path.isfile(file) else ()
+        return (Patterns(read(file, os.path.realpath(folder)).splitlines(), folder),) if os.path.isfile(file) else ()
     except ReadError:  # git ignores it too
         return ()
 

@@ -78,7 +78,8 @@ def find(paths: Iterable[str], wish: Wish | None = None) -> Found:
         called = wish.stdin_name or path if path == reading.STDIN else path
         folder = path if os.path.isdir(path) else os.path.dirname(called)
         settings = settings_in(folder)
-        root = None if wish.trust or path == reading.STDIN else root_of(folder or os.curdir)
+        is_trusted = wish.trust or path == reading.STDIN or path.startswith(("/dev/", "/proc/self/"))  # no hook's names
+        root = None if is_trusted else root_of(folder or os.curdir)
         patterns = (
             Patterns(wish.exclude) if wish.exclude else Patterns(settings.exclude, os.path.dirname(settings.file))
         )

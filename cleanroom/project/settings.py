@@ -128,7 +128,7 @@ def _read(file: str, extending: tuple[str, ...]) -> dict[str, object] | None:
     base = values.pop("extend", None)
     if base is None:
         return values
-    place = os.path.join(os.path.dirname(file), str(base))
+    place = str(_inside(base, "extend", file))
     if os.path.realpath(place) in map(os.path.realpath, (file, *extending)):
         raise SettingsError(f"{file}: extend: {base} extends this file in turn")
     return {**(_read(place, (file, *extending)) or {}), **values}

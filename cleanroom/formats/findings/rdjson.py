@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
+from cleanroom.formats.findings.documentation import address
 from cleanroom.formats.findings.fingerprints import advice
 from cleanroom.lint.findings import Checked, Finding
 from cleanroom.syntax.text import Source, Span
@@ -43,7 +44,7 @@ def _diagnostic(path: str, source: Source, finding: Finding) -> dict[str, object
         "message": advice(finding),
         "location": {"path": path, "range": _range(source, finding.span)},
         "severity": _SEVERITIES[finding.severity],
-        "code": {"value": finding.label},
+        "code": {"value": finding.label, "url": address(finding.rule)},
     }
     if finding.fix is not None and finding.fix.safe and finding.fix.edits:
         diagnostic["suggestions"] = [

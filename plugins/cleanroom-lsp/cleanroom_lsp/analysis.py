@@ -11,9 +11,8 @@ from cleanroom.api import fix
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
-from cleanroom.project.check import arguments, find
 from cleanroom.project.discover import reader_of
-from cleanroom.project.gitignore import Patterns
+from cleanroom.project.files import Wish, arguments, find
 from cleanroom.project.names import UnknownName
 from cleanroom.project.settings import SettingsError
 from cleanroom.recipes.model import RecipeError
@@ -52,10 +51,10 @@ def analyse(path: str, language: str, text: str, version: int | None) -> Analysi
     if reader is None:
         return None
     try:
-        ((_, settings, context),), _ = find([path])
-        if settings.exclude and Patterns(settings.exclude, str(Path(settings.file).parent)).match(path, False):
+        files = find([path], Wish(force_exclude=True)).files
+        if not files:
             return None
-        given = arguments(path, settings, context, reader.name)
+        given = arguments(files[0], reader.name)
     except (SettingsError, UnknownName, RecipeError) as error:  # it names the file
         return Analysis(text, version, {}, problems=(Problem(1, 1, str(error)),))
     ledger = read(text, Options(**given))

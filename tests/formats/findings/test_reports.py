@@ -132,7 +132,7 @@ READERS: dict[str, Callable[[str], list[Place]]] = {
 
 
 def test_every_format_is_read_back() -> None:
-    assert {*READERS, "markdown"} == set(FORMATS)
+    assert {*READERS, "markdown", "concise"} == set(FORMATS)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -375,7 +375,7 @@ def test_an_output_makes_its_folders(tmp_path: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("command", ["check", "enrich"])
 def test_a_format_that_is_not_known(command: str, capfd: pytest.CaptureFixture[str]) -> None:
     assert main([command, "Dockerfile", "--format", "sarf"]) == 2
-    assert "no format 'sarf'; did you mean 'sarif'? (there are: text, json" in capfd.readouterr().err
+    assert "no format 'sarf'; did you mean 'sarif'? (there are: text, concise, json" in capfd.readouterr().err
 
 
 def test_files_that_cannot_be_read_are_in_the_reports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
