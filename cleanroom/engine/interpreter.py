@@ -262,6 +262,8 @@ class Interpreter(Commands):
                     self.write(target, self.printed(node), append=redirect.operator == ">>")
         if not argv:
             return False
+        if not self.family_bash and any(redirect.operator in ("&>", "&>>") for redirect in node.redirects):
+            guards |= {(f"& {node.span.start}", False)}  # dash reads &, which has it run beside what follows, and >
         call = Call(argv, node, self.place(node.span), guards, inline, hidden_options=hidden)
         with self.within(command=node):
             return self.invoke(call)

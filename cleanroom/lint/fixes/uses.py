@@ -197,7 +197,7 @@ def _in_layer(
     """
     fill = part.fill
     for step in _steps(layer, after):
-        if isinstance(step, Fill) and _is_same(step, fill):
+        if isinstance(step, Fill) and _is_same(step, fill) and not step.guards:
             return
         if emptied:
             if isinstance(step, Named) and step.how is How.EXISTS and _is_gone(taken, part, step.path):
