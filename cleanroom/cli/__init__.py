@@ -146,6 +146,7 @@ def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
 verbose_option = click.option(
     *("-v", "--verbose"),
     is_flag=True,
+    is_eager=True,  # also where another option is refused
     callback=_remember,
     expose_value=False,
     help="Say more: tracebacks, and what could not be known.",

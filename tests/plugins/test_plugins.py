@@ -603,3 +603,74 @@ def test_a_new_plugin_works_at_once(site: Site) -> None:
     assert again.returncode == 2
     assert "is there already and not empty" in again.stderr
     assert "cannot be the name of a recipe" in site.run("plugins", "new", "Zap Pm").stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("query", "spack"),
+        ("explain", "spack-rule"),
+        ("check", "--format", "csv", "."),
+        ("check", "--select", "spack", "."),
+    ],
+)
+def test_the_problem_of_a_plugin_follows_an_unknown_name(site: Site, arguments: tuple[str, ...]) -> None:
+    site.add("spack", "import no_such_module")
+    done = site.run(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "plugin cleanroom-spack 1.0 (spack = module_spack): cannot be imported: ModuleNotFoundError" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Traceback" in site.run(*arguments, "-v").stderr
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("severity='fatal'", "the severity of a finding is 'fatal', not one of info, warning, error"),
+        ("message=''", "a finding has no message"),
+        ("line='2'", "Expected `int`, got `str` - at `$.line`"),
+    ],
+)
+def test_a_finding_that_no_format_could_write_costs_its_rule(site: Site, change: str, message: str) -> None:
+    code = f"""
+        import cleanroom
+        from cleanroom.lint.rules import Rule
+        from msgspec.structs import replace
+        def find(ledger):
+            for finding in cleanroom.check(ledger.dockerfile.text.replace("x=1", "")).findings:
+                yield replace(finding, {change})
+        def once(ledger, inside=[]):
+            if inside:
+                return
+            inside.append(1)
+            yield from find(ledger)
+            inside.clear()
+        @cleanroom.hookimpl
+        def cleanroom_rules():
+            yield Rule("bad", "", "info", "", once)
+    """
+    site.add("bad", code)
+    done = site.run("check", "--format", "json", "-")
+    assert json.loads(done.stdout)["findings"]
+    assert "plugin cleanroom-bad 1.0 (bad = module_bad): the rule bad raises" in done.stderr
+    assert message in done.stderr
+
+
+def test_a_command_that_cannot_be_loaded_is_blamed_on_its_plugin(site: Site) -> None:
+    code = """
+        import cleanroom
+        from cleanroom.plugins.command import Command
+        def load():
+            import no_such_module
+        @cleanroom.hookimpl
+        def cleanroom_commands():
+            yield Command("zap", "zap it", load)
+    """
+    site.add("zap", code)
+    done = site.run("zap")
+    assert done.returncode == 2
+    assert (
+        "plugin cleanroom-zap 1.0 (zap = module_zap): the command zap cannot be loaded: ModuleNotFoundError"
+        in done.stderr
+    )
+    assert "Error: the command zap of cleanroom-zap 1.0 (zap = module_zap) cannot be loaded\n" in done.stderr

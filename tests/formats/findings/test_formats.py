@@ -214,6 +214,7 @@ def test_the_json_document() -> None:
                     "edits": [{"line": 2, "column": 16, "end_line": 2, "end_column": 16, "text": " --no-cache-dir"}],
                 },
                 "aliases": {"hadolint": ["DL3042"]},
+                "documentation": "https://cleanroom-recipes.readthedocs.io/en/latest/rules/#left-behind",
             }
         ],
         "unresolved": [{"file": "a/Dockerfile", "line": 2, "reason": "$X has no value"}],
@@ -255,3 +256,39 @@ def test_any_text_can_be_shown(text: str, data: st.DataObject) -> None:
     assert all(line.isprintable() for line in lines)
     assert lines[2].count("~") >= 0
     VALIDATOR.validate(document(("f", text, Report((finding(text, start, end),)))))
+
+
+CONDA = "FROM continuumio/miniconda3\nRUN conda install -y numpy\n"
+
+
+def test_findings_of_one_run_with_one_fix_are_one_block() -> None:
+    report = cleanroom.check(CONDA)
+    assert len(report.findings) > 1
+    shown = text_feed.render("Dockerfile", CONDA, report, text_feed.Look())
+    assert shown.count("Dockerfile:2:5") == shown.count("= fix: ") == 1
+    assert "left-behind[conda.index,tarballs]  conda leaves the indexes of the channels and downloaded " in shown
+    assert shown.count("= left: ") == len(report.findings)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_words_go_below_where_a_terminal_is_narrow(width: int) -> None:
+    look = text_feed.Look(width=width, wraps=True)
+    lines = text_feed.render("Dockerfile", CONDA, cleanroom.check(CONDA), look).splitlines()
+    assert max(map(len, lines)) <= max(width, len("Dockerfile:2:5  warning  left-behind[conda.index,tarballs]  conda"))
+    whole = text_feed.render("Dockerfile", CONDA, cleanroom.check(CONDA), text_feed.Look())
+    assert " ".join(" ".join(lines).split()) == " ".join(whole.split())
+
+
+@pytest.mark.parametrize(
+    ("messages", "one"),
+    [
+        (["x leaves a here"], "x leaves a here"),
+        (["x leaves a here", "x leaves b here"], "x leaves a and b here"),
+        (["x leaves a a here", "x leaves b here", "x leaves c here"], "x leaves a a, b and c here"),
+        (["x leaves a", "x leaves a"], "x leaves a"),
+        (["one", "another"], "one; another"),
+        (["x leaves a", "x leaves a b"], "x leaves a; x leaves a b"),
+    ],
+)
+def test_messages_are_joined(messages: list[str], one: str) -> None:
+    assert text_feed.joined(messages) == one
