@@ -147,7 +147,7 @@ def read(place: Path) -> Iterator[tuple[str, str]]:
 
 @cache
 def is_dockerfile(text: str) -> bool:
-    """Tell whether BuildKit reads a text, and knows all its instructions."""
+    """Return True if BuildKit reads a text, and knows all its instructions."""
     try:
         rows = buildkit.instructions(text)
     except ImportError:

@@ -26,7 +26,8 @@ def cleanroom_recipes() -> Iterable[str | os.PathLike[str]]:  # type: ignore[emp
     """Yield recipe files, or folders of them: one YAML file a manager, and ``bases.yaml`` for base images.
 
     A recipe is data: nothing of it is run. It is validated when it is used. One that says ``replaces: ID`` stands in
-    for that recipe; otherwise ids, aliases, executables and Python modules that are taken stay with who has them::
+    for that recipe; otherwise ids, aliases, executables and Python modules that are already taken stay with their first
+    owner::
 
         import os.path
 

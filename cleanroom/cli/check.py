@@ -31,7 +31,7 @@ from cleanroom.project.reading import STDIN
 @click.option("--statistics", is_flag=True, help="Print how many findings there are of each kind, in place of them.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @click.option("--write-baseline", metavar="FILE", help="Write what is found to FILE, for --baseline, and end.")
-@click.option("--fix", is_flag=True, help="First apply the fixes that no build can break by, as the command fix does.")
+@click.option("--fix", is_flag=True, help="First apply the fixes that cannot break a build, as the command fix does.")
 @selector_options("Report")
 @click.option(
     "--fail-on", type=click.Choice(SEVERITIES), help="The severity from which on to exit 1. [default: warning]"

@@ -38,7 +38,7 @@ def command(
 ) -> int:
     """Fix the Dockerfiles at PATH: files, folders, or - for standard input, which goes fixed to standard output.
 
-    Only what no build can break by is changed; everything else stays as it is, to the byte. Says of each finding what
+    Applies only fixes that cannot break a build; everything else stays as it is, to the byte. Says of each finding what
     was done, or why not. Exits 0, also when findings are left (check tells); 2 when something could not be read.
     """
     asked = Given(given, prefer=prefer)

@@ -36,7 +36,7 @@ def split_options(words: list[str], program: Program) -> tuple[list[str], list[s
 def matches(
     use: Use, recipe: Recipe, program: Program, operands: list[str], options: list[str], base: Base
 ) -> bool | None:
-    """Tell whether a command line is of this use; None when it depends on a version that is not known."""
+    """Return True if a command line is of this use; None when it depends on a version that is not known."""
     if use.programs and not set(use.programs) & set(program.names):
         return False
     for verb in use.verbs:

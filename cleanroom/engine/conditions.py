@@ -1,4 +1,4 @@
-"""Which nodes of a script ask something rather than do it, and by what a script ends."""
+"""Which nodes of a script are conditions, and which commands end a script."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LONG = 100  # words of a condition
 
 
 def is_test(node: shell.Node) -> bool:
-    """Tell whether ``node`` failing is in the way of things: a test, a search, a negation."""
+    """Return True if ``node`` may fail in normal operation: a test, a search, a negation."""
     if isinstance(node, shell.Command):
         word = node.words[0].literal if node.words else None
         if word in ("[", "test") and len(node.words) > 2 and node.words[1].literal in ("-d", "-e"):
@@ -67,7 +67,7 @@ def decisive(tree: shell.Sequence) -> shell.Node | None:
 
 
 def condition_of(node: shell.Node) -> str:
-    """Return text by which two equal conditions are told to be equal; one that is very long is equal to no other."""
+    """Return a text that is the same for equal conditions; a very long one is equal to no other."""
     raw = (word.raw for _, command in shell.commands(node) for word in command.words)
     words = list(islice(raw, _LONG + 1))
     if len(words) > _LONG:

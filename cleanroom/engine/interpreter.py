@@ -162,7 +162,7 @@ class Interpreter(Commands):
         return False
 
     def follows(self, condition: shell.Sequence, before: int) -> bool:
-        """Tell whether a condition holds when all goes well: it installs, or asks for a folder that was filled."""
+        """Return True if a condition holds when all goes well: it installs, or asks for a folder that was filled."""
         if len(condition.items) != 1 or is_test(node := condition.items[0].node):
             return False
         if any(isinstance(event, Fill) for event in self.events[before:]):

@@ -36,7 +36,7 @@ class Invocation(Struct, frozen=True):
         return self.operands[0] if self.operands else ""
 
     def uses(self, use: Use) -> bool | None:
-        """Tell whether it is of this use; None when it depends on a version that is not known."""
+        """Return True if it is of this use; None when it depends on a version that is not known."""
         stored = self.state.stored
         if any((self.recipe.id, name) not in stored for name in use.with_settings):
             return False
@@ -55,7 +55,7 @@ class Invocation(Struct, frozen=True):
         return False
 
     def has(self, option: str) -> bool:
-        """Tell whether it has this option."""
+        """Return True if it has this option."""
         return has_option(self.options, option, single_dash=self.program.single_dash)
 
     def places(self, cache: Cache | Payload) -> tuple[str, ...]:
@@ -106,7 +106,7 @@ def change_settings(invocation: Invocation) -> None:
 
 
 def prevented(invocation: Invocation) -> dict[str, str]:
-    """Return by what each cache stays empty, by id: an option, a variable, a file; ``?`` where something may do it."""
+    """Map each cache id to what keeps it empty: an option, a variable, a file; ``?`` where something may."""
     recipe, state = invocation.recipe, invocation.state
     found: dict[str, str] = {}
     for prevention in recipe.preventions:
@@ -206,7 +206,7 @@ def _fills(
 
 
 def _is_lean(lean: Lean, invocation: Invocation) -> bool:
-    """Tell whether the command line, its environment or a configuration leaves out what ``lean`` is about."""
+    """Return True if the command line, its environment or a configuration leaves out what ``lean`` is about."""
     recipe, state = invocation.recipe, invocation.state
     if any(map(invocation.has, lean.options)):
         return True

@@ -13,7 +13,7 @@ from cleanroom.syntax.paths import UNKNOWN, braces, covers, plain
 
 
 def runs_whenever(events: Iterable[Guards], fill: Guards) -> bool:
-    """Tell whether one of several clean-ups, each under its guards, runs whenever the fill did.
+    """Return True if one of several clean-ups, each under its guards, runs whenever the fill did.
 
     Two that stand in both branches of a condition are as one that stands in none.
     """
@@ -35,7 +35,7 @@ _HOME = re.compile(r"/home/[^/]+")
 
 
 def empties(event: Event, fill: Fill) -> bool | None:
-    """Tell whether ``event`` empties the cache of ``fill``; None when that is not known."""
+    """Return True if ``event`` empties the cache of ``fill``; None when that is not known."""
     if isinstance(event, Remove):
         return _removes(event.patterns, fill.paths, event.recursive or fill.cache.flat)
     if isinstance(event, Clean):
@@ -47,7 +47,7 @@ def empties(event: Event, fill: Fill) -> bool | None:
 
 @lru_cache(maxsize=256)  # a layer may fill the same cache often
 def _removes(patterns: tuple[str, ...], paths: tuple[str, ...], folders: bool) -> bool | None:
-    """Tell whether removing ``patterns`` empties one of ``paths``, which is a folder that it has to take."""
+    """Return True if removing ``patterns`` empties one of ``paths``, which is a folder that it has to take."""
     unknown = False
     for path in paths:
         for pattern in patterns:
@@ -61,7 +61,7 @@ def _removes(patterns: tuple[str, ...], paths: tuple[str, ...], folders: bool) -
 
 
 def _overlap(ones: tuple[str, ...], others: tuple[str, ...]) -> bool | None:
-    """Tell whether two lists of possible places are of the same cache; None when that is not known."""
+    """Return True if two lists of possible places are of the same cache; None when that is not known."""
     if set(ones) & set(others) or not ones or not others:
         return True
     return None if any(UNKNOWN in path or path.startswith("~") for path in (*ones, *others)) else False
@@ -129,7 +129,7 @@ def _copied_by(ledger: Ledger, stage: StageLedger, path: str) -> tuple[Instructi
 
 
 def _is_there(ledger: Ledger, stage: StageLedger, outcome: Outcome) -> bool:
-    """Tell whether an earlier layer holds what this fill would fetch."""
+    """Return True if an earlier layer holds what this fill would fetch."""
     chain = {other.stage.index for other in ledger.chain(stage.stage.index)}
     return any(
         earlier.state in (Status.LEFT, Status.USED)
@@ -207,7 +207,7 @@ def _why_missed(event: Clean | Remove, verdict: bool | None, fill: Fill, layer: 
 
 @lru_cache(maxsize=4096)
 def _is_like(written: str, meant: str) -> bool:
-    """Tell whether a path is probably a mistyped other one."""
+    """Return True if a path is probably a mistyped other one."""
     from difflib import SequenceMatcher  # takes long to import, and is seldom needed
 
     return abs(len(written) - len(meant)) < 3 and SequenceMatcher(None, written, meant).ratio() > 0.9

@@ -82,7 +82,7 @@ class State(Struct):
         return self.uids.get(name) or self.base.uids.get(name, "")
 
     def is_removed(self, path: str) -> bool:
-        """Tell whether the build removed a file of the base image."""
+        """Return True if the build removed a file of the base image."""
         known = self.asked.get(path)
         if known is None or known[0] != len(self.removed_files):
             known = len(self.removed_files), any(covers(each, path) for each in self.removed_files)

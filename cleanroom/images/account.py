@@ -152,7 +152,7 @@ def _shown(path: bytes, place: Place) -> bytes:
 
 
 class _Judge:
-    """Tells whose a path is that several managers may mean: by what else of theirs the image has."""
+    """Decides which of several managers a path belongs to, by what else of theirs the image has."""
 
     def __init__(self, tree: Tree, found: Sequence[Found[Place]]) -> None:
         self._tree = tree

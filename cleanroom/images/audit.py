@@ -107,7 +107,7 @@ class Audit:
 
 @dataclass(slots=True)
 class Reading:
-    """An audit, and what it was made from: for feeds that show more of the files."""
+    """An audit, and what it was made from: for formats that show more of the files."""
 
     audit: Audit
     contents: Contents

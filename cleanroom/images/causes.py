@@ -1,4 +1,4 @@
-"""Tie what an image holds to the Dockerfile it was built from: what explains what, and where one belies the other."""
+"""Tie an image to its Dockerfile: which finding explains which bytes, and where they disagree."""
 
 from __future__ import annotations
 
@@ -184,7 +184,7 @@ class Source:
 
 
 def _made(command: history.Command) -> tuple[str, ...]:
-    """Return by what a layer is told to be the same as an instruction."""
+    """Return what shows that a layer and an instruction are the same."""
     words = command.text.split()
     if command.keyword == "RUN":
         return ("RUN", *words)

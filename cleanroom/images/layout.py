@@ -230,7 +230,7 @@ def _platform_of(blobs: _Blobs, digest: str) -> str:
 
 
 def _is_name(have: str, wanted: str) -> bool:
-    """Tell whether ``docker.io/library/web:1`` is what ``web:1`` or ``1`` means."""
+    """Return True if ``docker.io/library/web:1`` is what ``web:1`` or ``1`` means."""
     return have == wanted or have.endswith((f"/{wanted}", f":{wanted}")) or have == f"{wanted}:latest"
 
 

@@ -227,7 +227,7 @@ class Tree:
         return None if hops + more > _MOST_LINKS else (trail, hops + more)
 
     def exists(self, path: bytes) -> bool:
-        """Tell whether something is, or was, at ``path``."""
+        """Return True if something is, or was, at ``path``."""
         return self.resolve(path) is not None or any(
             True for root in self.hidden.values() for _ in self.find(path, root)
         )

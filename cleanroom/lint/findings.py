@@ -20,7 +20,7 @@ class Advice(Struct, frozen=True):
 
 
 class Fix(Struct, frozen=True):
-    """Edits that mend a finding; ``safe`` when no build can break by it, else ``why`` says what could."""
+    """Edits that fix a finding; ``safe`` if they cannot break a build, else ``why`` says how they could."""
 
     safe: bool
     title: str

@@ -193,7 +193,7 @@ def file_reader(path: str, name: str) -> Reader | None:
 
 
 def script_reader(context: str | None) -> Callable[[str], str | None] | None:
-    """Return what reads scripts from a build context, None when there is none."""
+    """Return a reader of scripts from a build context, None when there is none."""
     return None if context is None else functools.partial(_read_script, context)
 
 

@@ -16,7 +16,7 @@ from cleanroom.syntax.paths import UNKNOWN, absolute
 
 @lru_cache(maxsize=4096)
 def in_range(version: str, ranges: str) -> bool:
-    """Tell whether ``version`` is in a range such as ``>=5, <7``; missing parts count as 0."""
+    """Return True if ``version`` is in a range such as ``>=5, <7``; missing parts count as 0."""
 
     def numbers(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in re.findall(r"\d+", text)[:4]) + (0,) * 4
@@ -33,7 +33,7 @@ def in_range(version: str, ranges: str) -> bool:
 
 
 def applies(versions: str, bases: tuple[str, ...], base: Base, recipe_id: str) -> bool | None:
-    """Tell whether a fact with these ranges holds on a base image; None when that is not known."""
+    """Return True if a fact with these ranges holds on a base image; None when that is not known."""
     verdict: bool | None = True
     if bases:
         image = base.images[0]

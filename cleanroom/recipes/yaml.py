@@ -120,7 +120,7 @@ def compose_plain(text: str | bytes, file: str) -> yaml.Node:
 
 
 def is_plain(node: yaml.ScalarNode) -> bool:
-    """Tell whether a scalar stands without quotes, and not as a block."""
+    """Return True if a scalar stands without quotes, and not as a block."""
     return not node.style  # None or "", by loader
 
 

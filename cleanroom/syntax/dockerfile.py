@@ -188,7 +188,7 @@ def unquote(text: str, escape: str = "\\") -> str:
 
 
 def _is_plain(text: str, escape: str) -> bool:
-    """Tell whether ``text`` has nothing that quotes: it stands for itself."""
+    """Return True if ``text`` has nothing that quotes: it stands for itself."""
     return "'" not in text and '"' not in text and escape not in text
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 
 def is_glob(pattern: str) -> bool:
-    """Tell whether ``pattern`` may match another text than itself."""
+    """Return True if ``pattern`` may match another text than itself."""
     return "*" in pattern or "?" in pattern or "[" in pattern
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Tell whether the whole ``name`` matches the glob ``pattern``; case counts.
+    """Return True if the whole ``name`` matches the glob ``pattern``; case counts.
 
     >>> matches("debian:12-slim", "debian:12*")
     True

@@ -88,7 +88,7 @@ def braces(pattern: str, limit: int = 256) -> list[str]:
 
 @lru_cache(maxsize=8192)
 def covers(removed: str, path: str) -> bool | None:
-    """Tell whether removing the pattern ``removed``, with all below it, empties ``path``; None when it may.
+    """Return True if removing the pattern ``removed``, with all below it, empties ``path``; None when it may.
 
     ``/a``, ``/a/b`` and ``/a/b/*`` empty ``/a/b``; ``/a/b/c`` does not. ``path`` may itself hold globs: a last part
     such as ``*.bin`` means files of a folder, one before it a folder of which there is one, such as that of a version.
@@ -125,7 +125,7 @@ def covers(removed: str, path: str) -> bool | None:
 
 
 def _takes_below(start: str, name: str, path: str) -> bool | None:
-    """Tell whether removing what is called ``name`` anywhere below ``start`` empties ``path``; None when it may."""
+    """Return True if removing what is called ``name`` anywhere below ``start`` empties ``path``; None when it may."""
     depth = sum(1 for part in start.split("/") if part)
     parts = [part for part in path.split("/") if part]
     if len(parts) < depth:
@@ -140,6 +140,6 @@ def _takes_below(start: str, name: str, path: str) -> bool | None:
 
 
 def below(path: str, folder: str) -> bool:
-    """Tell whether ``path`` is ``folder`` or in it."""
+    """Return True if ``path`` is ``folder`` or in it."""
     folder = folder.rstrip("/")
     return path == folder or path.startswith(f"{folder}/")

@@ -39,7 +39,7 @@ def instructions(text: str) -> list[tuple[int, Row]]:
 
 
 def is_run(row: Row) -> bool:
-    """Tell whether an instruction is a RUN, also one for an image that is built on this one."""
+    """Return True if an instruction is a RUN, also one for an image that is built on this one."""
     return row[0] == "RUN" or (row[0] == "ONBUILD" and row[1].upper() == "RUN")
 
 
@@ -64,12 +64,12 @@ def scripts(text: str) -> Counter[str]:
 
 @functools.cache
 def bash_reads(script: str) -> bool:
-    """Tell whether bash can read a script."""
+    """Return True if bash can read a script."""
     return subprocess.run(["bash", "-n"], input=script.encode(), capture_output=True, check=False).returncode == 0
 
 
 @functools.cache
 def shfmt_reads(script: str) -> bool:
-    """Tell whether shfmt can read a script."""
+    """Return True if shfmt can read a script."""
     command = ["shfmt", "-ln", "bash"]
     return subprocess.run(command, input=script.encode(), capture_output=True, check=False).returncode == 0

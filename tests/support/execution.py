@@ -75,7 +75,7 @@ _DANGEROUS = re.compile(r"\b(?:kill|ulimit|fg|bg|disown|suspend|coproc)\b|/dev/t
 
 
 def is_possible() -> bool:
-    """Tell whether this process may make a root folder for others."""
+    """Return True if this process may make a root folder for others."""
     return hasattr(os, "geteuid") and os.geteuid() == 0 and all(shutil.which(name) for name in (*SHELLS, "ldd"))
 
 
@@ -216,7 +216,7 @@ def programs(script: str) -> Iterator[str]:
 
 
 def is_runnable(script: str) -> bool:
-    """Tell whether a script ends by itself and stays within its process."""
+    """Return True if a script ends by itself and stays within its process."""
     return not _DANGEROUS.search(script)
 
 

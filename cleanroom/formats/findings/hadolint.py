@@ -1,4 +1,4 @@
-"""The JSON of hadolint (https://github.com/hadolint/hadolint#cli), so that what reads its reports reads ours.
+"""The JSON of hadolint (https://github.com/hadolint/hadolint#cli), so that tools for its reports take ours.
 
 A finding goes by hadolint's own code where the recipe names one that looks at the same, else by our rule's name.
 """

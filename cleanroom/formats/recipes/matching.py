@@ -99,7 +99,7 @@ def _is_script(name: str) -> bool:
 
 
 def _script(name: str) -> str:
-    """Return what command lines begin with by which Python runs a script.
+    """Return the prefixes of command lines that run a Python script.
 
     From a pipe (``curl … | python``) it is not looked for: the option does not go behind what would be found.
     """

@@ -1,7 +1,7 @@
-"""Fixes: from a finding to the edits that mend it, or the reason why there are none.
+"""Fixes: from a finding to the edits for it, or the reason why there are none.
 
-``place`` knows the RUN, ``script`` where text joins in its script, ``remedies`` how each remedy is written, ``needs``
-what other lines want of a cache; the fixes of each rule are in ``leftovers`` and ``commands``.
+``place`` knows the RUN, ``script`` where text joins in its script, ``remedies`` how each remedy is written, ``uses``
+which other lines use a cache; the fixes of each rule are in ``left_behind`` and ``commands``.
 """
 
 from __future__ import annotations

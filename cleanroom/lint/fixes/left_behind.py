@@ -183,7 +183,7 @@ _WHOLE = re.compile(r"(?:COPY|ADD)\s.*\s[\"']?/[\"']?\]?\s*\Z", re.IGNORECASE | 
 
 
 def may_change_sources(text: str) -> bool:
-    """Tell whether what stands in a Dockerfile may change where apt gets packages from."""
+    """Return True if what stands in a Dockerfile may change where apt gets packages from."""
     return bool(_SOURCES.search(text) or (".deb" in text and _INSTALLS_FILE.search(text)))
 
 
@@ -293,7 +293,7 @@ def _touch(edit: Edit, other: Edit) -> bool:
 
 
 def _has_safe_fix(ledger: Ledger, outcome: Outcome) -> bool:
-    """Tell whether another clean-up that comes too late is moved in the same pass."""
+    """Return True if another clean-up that comes too late is moved in the same pass."""
     question = ("has a safe fix", id(outcome))
     if question not in ledger.memory:
         ledger.memory[question] = _find_safe_fix(ledger, outcome)

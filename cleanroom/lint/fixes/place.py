@@ -40,7 +40,7 @@ class Site:
 
     @property
     def is_array(self) -> bool:
-        """Tell whether the RUN is a JSON array in which no script stands that could be changed as it is."""
+        """Return True if the RUN is a JSON array in which no script stands that could be changed as it is."""
         return self.layer.instruction.exec_form is not None and not self.layer.scripts
 
     def script(self) -> Script:
@@ -89,12 +89,12 @@ class Site:
         return any(word.rpartition("/")[2] == "zsh" for word in self.interpreter())
 
     def _is_document(self) -> bool:
-        """Tell whether the script is the body of a here-document."""
+        """Return True if the script is the body of a here-document."""
         heredocs = self.layer.instruction.heredocs
         return bool(heredocs) and self.layer.scripts[0] is heredocs[0].body
 
     def interpreter(self) -> list[str]:
-        """Return the command line of what reads the script: the shell, or what a here-document names instead."""
+        """Return the command line of the interpreter: the shell, or the program that a here-document names instead."""
         argv = self.shell()
         if not self._is_document():
             return argv
@@ -145,7 +145,7 @@ class Site:
         ]
 
     def is_root(self) -> bool | None:
-        """Tell whether root runs the RUN; None when that is not known, since the base image may have its own user."""
+        """Return True if root runs the RUN; None when that is not known, since the base image may have its own user."""
         user = self.layer.user.partition(":")[0]
         if user not in ("root", "0"):
             return False

@@ -97,7 +97,7 @@ def read_cleaning(run: str, recipe: Recipe) -> Cleaning:
 
 
 def _is_specific(operand: str) -> bool:
-    """Tell whether an operand of ``rm`` is one folder or what is in it, and no folder of the system."""
+    """Return True if an operand of ``rm`` is one folder or what is in it, and no folder of the system."""
     if ".." in operand:
         return False
     if operand.startswith("~/"):
@@ -520,7 +520,7 @@ _SYNTAX = re.compile(r"docker/dockerfile(?:-upstream)?(?::(?P<version>[\w.-]+))?
 
 
 def knows_mounts(site: Site) -> bool:
-    """Tell whether the file asks for a builder that knows ``RUN --mount``."""
+    """Return True if the file asks for a builder that knows ``RUN --mount``."""
     dockerfile = site.ledger.dockerfile
     for directive in dockerfile.directives:
         if directive.name == "syntax":

@@ -105,7 +105,7 @@ class Script:
         return self.statements[place.statement].links[place.link]
 
     def is_conditional(self, place: Place) -> bool:
-        """Tell whether a link may be passed over though all goes well: an ``||`` stands before it in its chain."""
+        """Return True if a link may be passed over though all goes well: an ``||`` stands before it in its chain."""
         return any(link.operator == "||" for link in self.statements[place.statement].links[: place.link + 1])
 
     @property
@@ -133,7 +133,7 @@ class Script:
         return [None] * len(states) if hidden else states
 
     def _passes_exit(self, node: shell.Node) -> bool:
-        """Tell whether, under ``set -e``, the shell always ends when ``node`` fails: ``;`` behind it hides nothing."""
+        """Return True if the shell always ends when ``node`` fails under ``set -e``: ``;`` behind it hides nothing."""
         if isinstance(node, (shell.Command, shell.Test)):
             return True
         if isinstance(node, shell.Pipeline):
@@ -154,7 +154,7 @@ class Script:
         return isinstance(node, shell.Function)
 
     def _needs_no_exit(self, node: shell.Node) -> bool:
-        """Tell whether ``node`` does the same where ``set -e`` is not looked at: ``&&`` behind it changes nothing."""
+        """Return True if ``node`` does the same where ``set -e`` is not looked at: ``&&`` behind it changes nothing."""
         if isinstance(node, shell.Command):
             if node.words and node.words[0].literal is None:
                 return False  # who knows what runs
@@ -201,7 +201,7 @@ class Script:
         return found
 
     def _has_body(self, place: Place) -> bool:
-        """Tell whether a here-document belongs to a statement, so that no line can follow it at once."""
+        """Return True if a here-document belongs to a statement, so that no line can follow it at once."""
         return any(
             isinstance(node, shell.Command) and any(redirect.body is not None for redirect in node.redirects)
             for link in self.statements[place.statement].links
@@ -209,7 +209,7 @@ class Script:
         )
 
     def _is_guarded(self, since: Place, place: Place) -> bool:
-        """Tell whether a test stands in the chain before ``place``, so that what joins there may not run in a layer."""
+        """Return True if a test stands in the chain before ``place``, so that text joined there may not run."""
         first = since.link + 1 if place.statement == since.statement else 0
         statement = self.statements[place.statement]
         if any(_is_test(link.node) for link in statement.links[first : place.link + 1]):
@@ -251,7 +251,7 @@ class Script:
         return "&&" if by_and else ";" if by_semicolon else ""
 
     def _leaves_before(self, place: Place) -> bool:
-        """Tell whether the shell has left before ``place`` if all goes well."""
+        """Return True if the shell has left before ``place`` if all goes well."""
         for number, statement in enumerate(self.statements[: place.statement + 1]):
             links = statement.links if number < place.statement else statement.links[: place.link]
             if statement.terminator != "&" and any(link.operator != "||" and _leaves(link.node) for link in links):
@@ -579,7 +579,7 @@ def _substituted(command: shell.Command) -> Iterator[shell.Sequence]:
 
 
 def _leaves(node: shell.Node) -> bool:
-    """Tell whether the shell, having reached ``node``, does not go on behind it if all goes well."""
+    """Return True if the shell, having reached ``node``, does not go on behind it if all goes well."""
     if isinstance(node, shell.Command):
         if len(node.words) == 1 and node.words[0].literal == "exec":
             return False  # redirects of its own
@@ -598,7 +598,7 @@ def _leaves(node: shell.Node) -> bool:
 
 
 def _is_test(node: shell.Node) -> bool:
-    """Tell whether ``node`` failing may be in the way of things: a test, a search, a negation."""
+    """Return True if ``node`` may fail in normal operation: a test, a search, a negation."""
     if isinstance(node, shell.Command):
         return bool(node.words) and node.words[0].literal in TESTS
     if isinstance(node, shell.Pipeline):
@@ -624,7 +624,7 @@ def _errexit_setting(command: shell.Command) -> bool | None:
 
 
 def _may_set_errexit(command: shell.Command) -> bool:
-    """Tell whether a command may turn ``set -e`` on unseen, or has the shell look at failures in another way."""
+    """Return True if a command may turn ``set -e`` on unseen, or has the shell look at failures in another way."""
     if not command.words:
         return False
     name = command.words[0].literal
@@ -636,7 +636,7 @@ def _may_set_errexit(command: shell.Command) -> bool:
 
 
 def _is_removal(node: shell.Node) -> bool:
-    """Tell whether ``node`` is a plain ``rm -rf`` of at least one path."""
+    """Return True if ``node`` is a plain ``rm -rf`` of at least one path."""
     if not isinstance(node, shell.Command) or len(node.words) < 3 or node.redirects or node.assignments:
         return False
     if node.words[0].literal != "rm" or (node.words[-1].literal or "x").startswith("-"):

@@ -44,7 +44,7 @@ def caches(library: Library) -> Mapping[str, tuple[str, str]]:
 
 
 def name(item: Reported) -> str | None:
-    """Return the name by which a report says what a rule of cleanroom's is about; None: it is no rule of cleanroom's.
+    """Return the cache that a report of a rule of cleanroom's is about; None for any other rule.
 
     ``""`` where the message, which should have it, names no cache.
     """

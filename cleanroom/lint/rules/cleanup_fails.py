@@ -18,7 +18,7 @@ def _caches(clean: Clean, hazard: Hazard) -> set[str]:
 
 
 def misused(outcome: Outcome) -> bool:
-    """Tell whether a misused clean-up of the manager stands for this leftover, and is reported in its place."""
+    """Return True if a misused clean-up of the manager stands for this leftover, and is reported in its place."""
     return any(
         isinstance(event, Clean)
         and event.recipe.id == outcome.fill.recipe.id

@@ -57,7 +57,7 @@ def _emptied(ledger: Ledger) -> Iterator[Finding]:
 
 
 def _covered(event: Remove, mount: Mount) -> bool:
-    """Tell whether a removal takes all that is in a mount."""
+    """Return True if a removal takes all that is in a mount."""
     return event.recursive and any(
         covers(pattern, mount.target) is True or pattern == f"{mount.target}/*" for pattern in event.patterns
     )

@@ -89,12 +89,12 @@ def _removes_payload(event: Remove, made: Installed) -> bool:
 
 
 def _takes(event: Copied, made: Installed) -> bool:
-    """Tell whether what was installed, or some of it, is now elsewhere too: what stays behind may go."""
+    """Return True if what was installed, or some of it, is now elsewhere too: what stays behind may go."""
     return any(below(pattern, path) or covers(pattern, path) for pattern in event.patterns for path in made.paths)
 
 
 def _means_it(event: Remove, made: Installed) -> bool:
-    """Tell whether a removal names the folder itself, or what is in it, and none above it."""
+    """Return True if a removal names the folder itself, or what is in it, and none above it."""
     depths = {len(path.strip("/").split("/")) for path in made.paths}
     return all(
         len(pattern.strip("/").removesuffix("/*").split("/")) >= min(depths)
@@ -104,7 +104,7 @@ def _means_it(event: Remove, made: Installed) -> bool:
 
 
 def removes(pattern: str, keep: Keep, *, recursive: bool) -> bool:
-    """Tell whether removing ``pattern`` takes away what must be kept."""
+    """Return True if removing ``pattern`` takes away what must be kept."""
     if UNKNOWN in pattern or not pattern.strip("/"):
         return False
     parts = [part for part in pattern.split("/") if part]

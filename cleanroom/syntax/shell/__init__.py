@@ -1,6 +1,6 @@
 """Read a shell script into a tree of commands, each with its span in the file.
 
-Built on tree-sitter-bash (see ``tree`` for what that takes). What cannot be read raises ShellError: this package never
+Built on tree-sitter-bash; ``grammar`` says how. What cannot be read raises ShellError: this package never
 guesses. The grammar is that of the POSIX shell with bash's extensions
 (https://pubs.opengroup.org/onlinepubs/9799919799/utilities/V3_chap02.html).
 """

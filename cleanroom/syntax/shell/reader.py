@@ -527,7 +527,7 @@ class Reader:
         return Word(raw, _plain_parts(raw), self._span(start, end), self._index(start), self._index(end))
 
     def _joined(self, end: int, start: int) -> bool:
-        """Say whether pieces that end and start there are of one word: a continued line does not end a word."""
+        """Return True if pieces that end and start there are of one word: a continued line does not end a word."""
         return end == start or bool(_CONTINUATION.fullmatch(self._masked.text, end, start))
 
     def _assignment(self, group: list[tree_sitter.Node], start: int, end: int) -> Assignment:
@@ -925,7 +925,7 @@ def _blank_end(text: str, index: int) -> int:
 
 
 def _find_expansion(text: str, start: int, end: int) -> bool:
-    """Say whether something is expanded in ``text[start:end]``, as far as quotes do not matter."""
+    """Return True if something is expanded in ``text[start:end]``, as far as quotes do not matter."""
     return bool(_EXPANSION.search(text, start, end))
 
 

@@ -56,7 +56,7 @@ _PATH = re.compile(r"""(?:[^\s"']*\{\{\s*\w+\s*\}\}[^\s{}"']*)+|"[^"]*"|'[^']*'|
 
 
 def is_definition(text: str) -> bool:
-    """Tell whether a text is a definition file, and not another kind of file of that name."""
+    """Return True if a text is a definition file, and not another kind of file of that name."""
     return (
         re.search(r"^[ \t]*(?:bootstrap[ \t]*:|%(?:post|files|runscript|environment|appinstall)\b)", text, re.I | re.M)
         is not None

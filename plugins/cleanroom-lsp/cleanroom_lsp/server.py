@@ -217,7 +217,7 @@ def changes(before: str, after: str) -> Iterator[Edit]:
 
 
 def _asked(kind: str, only: Sequence[types.CodeActionKind | str] | None) -> bool:
-    """Tell whether an editor that wants ``only`` these kinds of actions wants one of ``kind``."""
+    """Return True if an editor that wants ``only`` these kinds of actions wants one of ``kind``."""
     wanted = [str(getattr(item, "value", item)) for item in only or ()]
     return only is None or any(not item or kind == item or kind.startswith(f"{item}.") for item in wanted)
 

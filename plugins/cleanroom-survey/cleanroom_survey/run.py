@@ -267,7 +267,7 @@ def _try(batch: Batch, crew: Crew) -> Examined | None:
 
 
 def _is_death(error: Exception) -> bool:
-    """Tell whether a worker died; of Dask's own errors the names, since it need not be installed."""
+    """Return True if a worker died; of Dask's own errors the names, since it need not be installed."""
     return isinstance(error, (BrokenExecutor, CancelledError)) or type(error).__name__ in (
         "KilledWorker",
         "FutureCancelledError",

@@ -87,7 +87,7 @@ MATCHES = {match.id: match for match in matches(library().recipes())}
 
 
 def finds(match: Match, run: str) -> bool:
-    """Tell whether the expressions report this RUN, in the way that every engine uses them."""
+    """Return True if the expressions report this RUN, in the way that every engine uses them."""
     if match.cleaned and re.search(match.cleaned, run):
         return False
     commands = re.finditer(f"{match.before}{match.fills}{match.rest}", run, re.MULTILINE)
