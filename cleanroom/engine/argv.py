@@ -37,17 +37,17 @@ def matches(
     use: Use, recipe: Recipe, program: Program, operands: list[str], options: list[str], base: Base
 ) -> bool | None:
     """Return True if a command line is of this use; None when it depends on a version that is not known."""
-    if use.programs and not set(use.programs) & set(program.names):
+    if use.programs and not any(name in use.programs for name in program.names):
         return False
     for verb in use.verbs:
-        parts = verb.split()
-        behind = operands[max(len(parts), 1) :] if verb == "*" else operands[len(parts) :]
+        parts = _words(verb)
         if verb == "*" or (not verb and not operands):
             break
         if parts and len(operands) >= len(parts) and all(map(_is_word, operands, parts)):
             break
     else:
         return False
+    behind = operands[max(len(parts), 1) :]
     if use.operands and bool(behind) != (use.operands == "some"):
         return False
     if use.code and not any(re.search(use.code, text) for text in (*operands, *options)):
@@ -63,9 +63,14 @@ def matches(
     return applies(use.versions, use.bases, base, recipe.id)
 
 
+@lru_cache(maxsize=4096)
+def _words(verb: str) -> tuple[str, ...]:
+    return tuple(verb.split())
+
+
 def starts_with(operands: list[str], verb: str) -> bool:
     """Return True if operands begin with the words of a verb, each of which may be a glob."""
-    parts = verb.split()
+    parts = _words(verb)
     return len(operands) >= len(parts) and all(map(_is_word, operands, parts))
 
 

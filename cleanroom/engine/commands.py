@@ -158,8 +158,11 @@ class Commands(Effects):
             with self.assigned(call.environment):
                 builtin(self, call)
             return False
+        act = _PROGRAMS.get(program) or PROGRAMS.get(program) or Commands.program
+        if act is Commands.program and not (call.environment or call.wrappers) and not self.library.program(program):
+            act(self, call)  # a program of which nothing is known needs no process to be followed
+            return False
         with self.subprocess(self.child(call)):
-            act = _PROGRAMS.get(program) or PROGRAMS.get(program) or Commands.program
             act(self, call)
         return False
 

@@ -37,6 +37,7 @@ class Supply(Struct, frozen=True):
     blame: Callable[[str], None] | None = None
 
 
+_ASKED = 10_000  # executables of which it is kept whose they are
 _MOST_BASES = 1_000  # images of which it is kept what is known
 
 
@@ -67,6 +68,7 @@ class Library:
             self._index(recipe)
         self._bases = tuple(base for supply in supplies for base in supply.bases)
         self._known_bases: dict[str, Base] = {}
+        self._asked: dict[str, tuple[Recipe, Program] | None] = {}  # executables that were looked up
 
     def _index(self, recipe: Recipe) -> None:
         for program in recipe.programs:
@@ -117,8 +119,12 @@ class Library:
 
     def program(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose executable ``name`` (a base name) is."""
-        found = self._exact.get(name)
-        return found or next((owner for pattern, owner in self._globs if matches(name, pattern)), None)
+        if name not in self._asked:
+            if len(self._asked) >= _ASKED:
+                self._asked.clear()
+            found = self._exact.get(name)
+            self._asked[name] = found or next((owner for pattern, owner in self._globs if matches(name, pattern)), None)
+        return self._asked[name]
 
     def callers(self, name: str) -> list[tuple[Recipe, Caller]]:
         """Return the managers by way of which the program ``name`` of someone else installs."""
