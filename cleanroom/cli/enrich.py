@@ -87,7 +87,7 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str, trust:
 
 
 def _by_file(reported: list[Reported], paths: tuple[str, ...]) -> tuple[dict[str, list[Reported]], list[str]]:
-    """Return what is said of each Dockerfile, by its path as it is shown, and remarks about what cannot be read."""
+    """Return the findings for each Dockerfile, by its path as shown, and notes about files that cannot be read."""
     files: dict[str, list[Reported]] = {}
     shown: dict[str, str] = {}  # by real path
     remarks = []

@@ -1,4 +1,4 @@
-"""``cleanroom export``: what cleanroom knows, for other tools and for readers."""
+"""``cleanroom export``: the recipes, for other tools and for readers."""
 
 from __future__ import annotations
 

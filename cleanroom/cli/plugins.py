@@ -1,4 +1,4 @@
-"""``cleanroom plugins``: what others add, and what is wrong with it."""
+"""``cleanroom plugins``: the plugins that are installed, and their problems."""
 
 from __future__ import annotations
 

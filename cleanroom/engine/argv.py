@@ -79,7 +79,7 @@ def _is_word(word: str, wanted: str) -> bool:
 
 
 class NewUser(Struct, frozen=True):
-    """What ``useradd`` or ``adduser`` is told; home and number are "" where it is not told them."""
+    """A user that ``useradd`` or ``adduser`` adds; home and number are "" if not given."""
 
     name: str
     home: str

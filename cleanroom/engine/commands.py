@@ -187,7 +187,7 @@ class Commands(Effects):
         self.text(call, words[1] if len(words) == 2 else None, " ".join(call.words))
 
     def source(self, call: Call) -> None:
-        """Walk a script in the shell that is there: its variables, functions and folder last."""
+        """Walk a script in the current shell: its variables, functions and folder last."""
         if len(call.argv) > 1:
             with self.parameters(call.argv[2:] or self.process.positional):
                 self.script_file(plain(call.argv[1]), call)

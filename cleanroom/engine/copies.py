@@ -1,4 +1,4 @@
-"""What COPY and ADD bring: files of the context, here-documents, what they tell of managers, and paths of stages."""
+"""What COPY and ADD bring: files of the context, here-documents, settings and versions of managers, paths of stages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What commands do to caches, told in the order in which a script does it.
+"""What commands do to caches: events, in the order in which a script runs.
 
 Guards are the conditions under which a command runs when all goes well: a command behind ``||`` runs only when
 the one before it failed, one in a branch only when that branch is taken. A clean-up counts for a fill when it runs

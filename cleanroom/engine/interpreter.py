@@ -1,4 +1,4 @@
-"""Walk a script in the order it runs, and tell what its commands do to caches."""
+"""Walk a script in the order it runs, and yield what its commands do to caches."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ class Invocation(Struct, frozen=True):
 
     @property
     def verb(self) -> str:
-        """What it is told to do, "" where it is told nothing."""
+        """Its subcommand, "" if it has none."""
         return self.operands[0] if self.operands else ""
 
     def uses(self, use: Use) -> bool | None:
@@ -218,7 +218,7 @@ def _is_lean(lean: Lean, invocation: Invocation) -> bool:
 
 
 def works_offline(invocation: Invocation) -> Iterator[str]:
-    """Yield the ids of the caches that the command line needs, since it is told to keep off the network."""
+    """Yield the ids of the caches that the command line needs because its options keep it off the network."""
     recipe = invocation.recipe
     for offline in recipe.offline:
         if offline.programs and not set(offline.programs) & set(invocation.program.names):

@@ -155,7 +155,7 @@ _SU = table(
 
 
 class ShellLine(Struct, frozen=True):
-    """What a shell is told to run."""
+    """What a shell runs."""
 
     text: int | None = None  # index of the text behind -c
     script: int | None = None  # index of the file
@@ -178,7 +178,7 @@ def read_shell(words: Sequence[str]) -> ShellLine:
 
 
 class PythonLine(Struct, frozen=True):
-    """What Python is told to run: a module, program text, or a script, ``-`` where that is its input."""
+    """What Python runs: a module, program text, or a script (``-`` for its input)."""
 
     module: str = ""
     text: str = ""
@@ -197,7 +197,7 @@ def read_python(words: Sequence[str]) -> PythonLine:
 
 
 class SwitchLine(Struct, frozen=True):
-    """What ``su`` is told: as whom, whether with nothing of the environment, and the commands where they are a text."""
+    """A call of ``su``: the user, whether the environment is cleared, and the commands of ``-c``."""
 
     user: str
     login: bool

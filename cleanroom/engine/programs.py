@@ -1,4 +1,4 @@
-"""Programs and builtins of the shell that run no other command: each function tells what one of them does."""
+"""Programs and builtins of the shell that run no other command: one function for each."""
 
 from __future__ import annotations
 

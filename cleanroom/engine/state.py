@@ -90,7 +90,7 @@ class State(Struct):
         return known[1]
 
     def tell_version(self, manager: str, version: str) -> None:
-        """Note the version of a manager, as the Dockerfile tells it; "" where it may be another than the base's."""
+        """Note the version of a manager that the Dockerfile names; "" if it may differ from the base's."""
         if version:
             self.told.add(manager)
         elif manager in self.told:
@@ -149,7 +149,7 @@ def configure(library: Library, state: State, path: str, text: str, home: str) -
 
 
 def detect_versions(library: Library, state: State, path: str) -> None:
-    """Note in ``state`` which versions a file that is now at ``path`` tells of."""
+    """Note in ``state`` the versions that a file now at ``path`` implies."""
     name = path.rstrip("/").rpartition("/")[2]
     for recipe in library.about(name):
         for sign in recipe.signs:

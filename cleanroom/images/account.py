@@ -90,7 +90,7 @@ def weigh(
 
 
 def _store(contents: Contents, weights: Mapping[Key, Weight]) -> None:
-    """Find out what each weight takes of its layer as it is pulled.
+    """Compute how many compressed bytes of its layer each weight takes.
 
     The marks of a stream tell, unless files of a cache alternate with others between two of them: then a layer in gzip
     is read once more, and else the weight is between two numbers.

@@ -14,7 +14,7 @@ _LAST = ("CMD", "ENTRYPOINT")
 
 
 class KnownFrom(str, Enum):
-    """What tells the layers of the base image apart."""
+    """How the layers of the base image are recognised."""
 
     OPTION = "option"  # the base image itself
     DOCKERFILE = "dockerfile"  # the instructions that made the other layers

@@ -71,7 +71,7 @@ def read(
     progress: Callable[[int], None] | None = None,
     keep: tuple[bytes, ...] = (),
 ) -> Contents:
-    """Read all layers; ``progress`` is told of every so many bytes. Raises ImageError.
+    """Read all layers; ``progress`` is called every so many bytes. Raises ImageError.
 
     The text of files whose names end as ``keep`` says is kept.
     """

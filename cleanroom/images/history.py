@@ -42,7 +42,7 @@ class Command:
 
 
 def command(created_by: str) -> Command:
-    """Return the instruction that a ``created_by`` tells of.
+    """Return the instruction that a ``created_by`` describes.
 
     >>> command("RUN /bin/sh -c apt-get update # buildkit")
     Command(keyword='RUN', text='apt-get update', shell='sh', arguments=())
@@ -126,7 +126,7 @@ def tell(steps: Sequence[Step], base: str, missing: Iterable[str], library: Libr
 
 
 def _append(lines: list[str], more: list[str]) -> bool:
-    """Add lines that a Dockerfile may hold; tell whether they were added."""
+    """Add lines that a Dockerfile may hold; return True if they were added."""
     if any("\n" in line or "\r" in line for line in more):
         return False
     try:

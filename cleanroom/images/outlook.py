@@ -39,7 +39,7 @@ class Outlook:
 
 
 def look(audit: Audit, waste: Waste, tied: Tied | None) -> Outlook:
-    """Return the outlook. Beside a Dockerfile, only what its findings mend counts; of the base image, nothing does."""
+    """Return the outlook. Beside a Dockerfile, only what its fixes save counts; of the base image, nothing does."""
     return Outlook(audit.bytes, tuple(_fixes(audit, tied)), tuple(_lean(waste, tied)))
 
 

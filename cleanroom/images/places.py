@@ -66,7 +66,7 @@ def distinct(found: Iterable[Place]) -> Iterator[Place]:
 
 
 def _meant(path: str, recipe: Recipe, environments: Sequence[Mapping[str, str]]) -> Iterator[str]:
-    """Yield what a path of a recipe can mean; options and settings are those of commands, which history tells of."""
+    """Yield what a path of a recipe can mean; options and settings are those of the commands in the image's history."""
     if path.startswith("<"):
         return
     match = re.match(r"\$\{?(\w+)\}?", path)

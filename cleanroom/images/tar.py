@@ -85,7 +85,7 @@ class _Source:
     data_start = 0  # of the member at hand, in the stream
 
     def more(self, count: int) -> bool:
-        """Have ``count`` bytes at hand; tell whether there are."""
+        """Read until ``count`` bytes are buffered; return True if there are so many."""
         rest = self.data[self.position :]
         self.passed += self.position
         self.position = 0

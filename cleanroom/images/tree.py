@@ -346,7 +346,7 @@ class Tree:
             self.sizes[number] = 0
 
     def _hide(self, entry: Entry, path: bytes) -> bool:
-        """Move what lower layers brought of an entry to ``hidden``; tell whether nothing of it is left."""
+        """Move what lower layers brought of an entry to ``hidden``; return True if nothing of it is left."""
         if type(entry) is int:
             if self.layers[entry] == self.layer:
                 return False

@@ -1,1 +1,1 @@
-"""Findings: what the rules say of a build, and the edits that mend it."""
+"""Findings: what the rules find in a build, and the edits that fix it."""

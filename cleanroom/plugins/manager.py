@@ -53,7 +53,7 @@ class Plugin(Struct):
 
     @property
     def title(self) -> str:
-        """How a person is told of it: ``cleanroom-nix 1.0 (nix = cleanroom_nix)``."""
+        """Its name in messages: ``cleanroom-nix 1.0 (nix = cleanroom_nix)``."""
         return BUILTIN if self.is_builtin else f"{self.distribution} {self.version} ({self.name} = {self.value})"
 
     def blame(self, message: str, details: str = "") -> None:
@@ -101,7 +101,7 @@ class Plugins:
     def yielded(
         self, hook: str, kinds: tuple[type[Any], ...], name: Callable[[Any], str]
     ) -> Iterator[tuple[Plugin, Any]]:
-        """Yield what the plugins' functions called ``hook`` yield, as far as it is of the types ``kinds``.
+        """Yield what the plugins' functions called ``hook`` yield, if it is of the types ``kinds``.
 
         ``name`` tells what the list of plugins calls it.
         """

@@ -28,7 +28,7 @@ _MANY = 20_000  # lines; of a longer file, comparing takes too long
 
 
 class ChangesError(Exception):
-    """Changes that git cannot tell; the message says why."""
+    """Changes that git cannot list; the message says why."""
 
 
 def since(revision: str, paths: Iterable[str]) -> dict[str, Ranges]:

@@ -111,7 +111,7 @@ def _patterns(file: str, folder: str) -> tuple[Patterns, ...]:
 
 
 def _is_meant(path: str, name: str) -> bool:
-    """Return True if a file is of the kind that its name says, or where that cannot be told."""
+    """Return True if a file is, or may be, of the kind that its name says."""
     reader = reader_of(name)
     if reader is None or reader.recognises is None:
         return True

@@ -145,7 +145,7 @@ def _end_of_set(text: str, start: int) -> int:
 
 
 def _set(members: str) -> Callable[[str], bool]:
-    """Return what tells the members of ``[a-z_]``, or with ``!`` all others."""
+    """Return a predicate for the members of ``[a-z_]``, or with ``!`` for all others."""
     negated = members[:1] in ("!", "^")
     rest = members[negated:]
     single: set[str] = set()

@@ -31,7 +31,7 @@ SAID, EXIT = "/tmp/cleanroom-said", "/tmp/cleanroom-exit"  # what the command of
 
 
 class PlanError(ValueError):
-    """A proof that cannot be built as it is written; the message says why."""
+    """A proof that cannot be built as written; the message says why."""
 
 
 class Build(Struct, frozen=True, kw_only=True):

@@ -46,7 +46,7 @@ class ProofError(Exception):
 
 
 class Workshop(Struct):
-    """An engine, and what a run of proofs has at hand. ``progress`` is told what is being built."""
+    """An engine, and what a run of proofs has at hand. ``progress`` is called with what is being built."""
 
     engine: Engine
     library: Library

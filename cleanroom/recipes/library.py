@@ -17,7 +17,7 @@ CALLER = "caller"
 
 
 class UnknownManager(KeyError):  # noqa: N818 - public name
-    """No recipe goes by this name; ``suggestions`` are names that are close."""
+    """No recipe has this name; ``suggestions`` are names that are close."""
 
     def __init__(self, name: str, suggestions: tuple[str, ...]) -> None:
         super().__init__(name)
@@ -135,11 +135,11 @@ class Library:
         return self._modules.get(name)
 
     def files(self) -> frozenset[str]:
-        """Return the base names (globs) of all files that tell something of a manager."""
+        """Return the base names (globs) of all files that matter to a manager."""
         return frozenset(self._files)
 
     def about(self, file: str) -> tuple[Recipe, ...]:
-        """Return the recipes to which a file of this base name may tell something, by id: configuration, signs."""
+        """Return the recipes for which a file of this base name matters, by id: configuration, version hints."""
         found = {
             recipe.id: recipe
             for pattern, recipes in self._files.items()
@@ -158,7 +158,7 @@ class Library:
 
 
 def _files(recipe: Recipe) -> set[str]:
-    """Return the base names (globs) of the files that may tell something of a manager: configuration, signs."""
+    """Return the base names (globs) of the files that matter to a manager: configuration, version hints."""
     telling = (recipe.preventions, recipe.settings, recipe.lean, recipe.signs)
     return {file.rpartition("/")[2] for items in telling for item in items for file in item.files}
 
@@ -247,7 +247,7 @@ def _conflicts(entries: Sequence[_Entry]) -> Iterator[tuple[_Entry, str]]:
 
 
 def _names(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Yield what a recipe goes by: a kind of name, and the name."""
+    """Yield the names of a recipe: a kind of name, and the name."""
     yield from (("name", name) for name in (recipe.id, *recipe.aliases))
     yield from (("executable", name) for program in recipe.programs for name in program.names)
     yield from (("Python module", name) for program in recipe.programs for name in program.modules)
@@ -259,7 +259,7 @@ def _is_replaced(entry: _Entry, replacements: Mapping[str, _Entry]) -> bool:
 
 
 def image_names(image: str) -> tuple[tuple[str, ...], str]:
-    """Return the names an image goes by in ``bases.yaml`` (whole, without registry, without ``library/``) and its tag.
+    """Return the names of an image in ``bases.yaml`` (whole, without registry, without ``library/``) and its tag.
 
     >>> image_names("docker.io/library/debian:12@sha256:0")
     (('docker.io/library/debian', 'library/debian', 'debian'), '12')

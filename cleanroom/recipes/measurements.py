@@ -108,7 +108,7 @@ def fingerprint(*parts: object) -> str:
 
 
 def proof_id(proof: Proof) -> str:
-    """Return what a proof goes by."""
+    """Return the name of a proof."""
     return proof.id or proof.base
 
 

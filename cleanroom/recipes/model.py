@@ -156,7 +156,7 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Sign(Struct, frozen=True, kw_only=True):
-    """What in a Dockerfile tells the manager's version where the base image does not: a file or a command.
+    """A hint at the manager's version where the base image gives none: a file or a command in the Dockerfile.
 
     Without ``version`` it tells that the version of the base image may not be the one that runs.
     """

@@ -25,7 +25,7 @@ def fingerprinted(checked: Checked, findings: Iterable[Finding] | None = None) -
 
 
 def advice(finding: Finding) -> str:
-    """Return the message with what mends it, in one paragraph, for formats that have no place of their own for that."""
+    """Return the message and its remedy in one paragraph, for formats that have no field for remedies."""
     message = finding.message
     if finding.remedies:
         remedy = finding.remedies[0]

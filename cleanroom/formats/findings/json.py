@@ -58,7 +58,7 @@ def _list(items: list[str]) -> str:
 
 
 def finding_row(file: str, source: Source, finding: Finding) -> dict[str, object]:
-    """Return a finding as the document has it."""
+    """Return a finding as in the document."""
     size = finding.typical_bytes
     return {
         "file": file,
@@ -95,5 +95,5 @@ def _fix(source: Source, fix: Fix) -> dict[str, object]:
 
 
 def error_row(file: str, problem: Problem) -> dict[str, object]:
-    """Return an error as the document has it."""
+    """Return an error as in the document."""
     return {"file": file, "line": problem.line, "column": problem.column, "message": problem.message}

@@ -1,4 +1,4 @@
-"""Findings for people: the place, the line with the command underlined, what is left, and what mends it best."""
+"""Findings for people: the place, the line with the command underlined, what is left, and the best fix."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def render(library: Library) -> Mapping[str, str]:
 
 
 def manager(recipe: Recipe) -> dict[str, object]:
-    """Return a recipe as plain data, as its YAML file has it."""
+    """Return a recipe as plain data, as in its YAML file."""
     data = plain(recipe)
     assert isinstance(data, dict)
     data.pop("origin", None)

@@ -60,7 +60,7 @@ def render(
 
 
 def _short(one: str, two: str) -> tuple[str, str]:
-    """Return two references without the folders, where that tells them apart."""
+    """Return two references without their folders, if they still differ."""
     ends = one.rpartition("/")[2], two.rpartition("/")[2]
     return (one, two) if ends[0] == ends[1] or not all(ends) else ends
 

@@ -36,7 +36,7 @@ def painted(text: str, **look: Any) -> str:
 
 
 def plain(text: str, **_: Any) -> str:
-    """Return the text as it is."""
+    """Return the text unchanged."""
     return text
 
 

@@ -109,7 +109,7 @@ def _folders(reading: Reading) -> list[dict[bytes, int]]:
 
 
 def _split(sums: dict[bytes, int], whole: int) -> Iterator[Box]:
-    """Yield the folders of a layer, each as fine as it is worth to be drawn."""
+    """Yield the folders of a layer, split as finely as can be drawn."""
     below: dict[bytes, list[bytes]] = {}
     for path in sums:
         if path:

@@ -40,7 +40,7 @@ class Site:
 
     @property
     def is_array(self) -> bool:
-        """Return True if the RUN is a JSON array in which no script stands that could be changed as it is."""
+        """Return True if the RUN is a JSON array without a script that could be edited in place."""
         return self.layer.instruction.exec_form is not None and not self.layer.scripts
 
     def script(self) -> Script:

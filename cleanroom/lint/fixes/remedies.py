@@ -208,7 +208,7 @@ def _is_another(site: Site, fill: Fill) -> bool:
 
 
 def _written(site: Site, words: tuple[str, ...], recipe: Recipe, fills: list[Fill], prefix: str) -> tuple[str, ...]:
-    """Return one command of a clean-up as it is to be written here: the program by the name that the RUN calls it."""
+    """Return one command of a clean-up as written here, with the program under the name that the RUN uses."""
     if words[0] == "rm":
         home = "/root" if prefix else "~"
         words = tuple(home + word[1:] if word.startswith("~/") else word for word in words)

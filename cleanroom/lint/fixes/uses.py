@@ -1,4 +1,4 @@
-"""The question of every fix: from here on, does anything use what it takes away.
+"""The question of every fix: from here on, does anything use what it removes.
 
 A fix takes caches (a clean-up empties them, a prevention never fills them, a mount hides them). Who uses them is told
 by the engine: commands that need a cache, commands that name its place, programs that are not seen. What they use must

@@ -42,7 +42,7 @@ class Judged(Struct, frozen=True):
 
 
 class Enriched(Struct, frozen=True):
-    """A Dockerfile: what the linter says of it, judged, and what it missed."""
+    """A Dockerfile: the linter's findings with our verdict, and the findings it missed."""
 
     path: str
     text: str

@@ -93,7 +93,7 @@ def _sarif(document: Any) -> Iterator[Reported]:
 
 
 def _is_suppressed(result: Any) -> bool:
-    """Return True if a comment or a setting hides a result, as SARIF 2.1.0, 3.27.23, has it."""
+    """Return True if a comment or a setting suppresses a result (SARIF 2.1.0, 3.27.23)."""
     suppressions = result.get("suppressions") or ()
     return bool(suppressions) and all(item.get("status", "accepted") == "accepted" for item in suppressions)
 

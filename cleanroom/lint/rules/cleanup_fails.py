@@ -1,4 +1,4 @@
-"""``cleanup-fails``: a clean-up that exits non-zero, asks, or does nothing as it is written."""
+"""``cleanup-fails``: a clean-up that exits non-zero, asks, or does nothing as written."""
 
 from __future__ import annotations
 
