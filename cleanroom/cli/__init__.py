@@ -111,7 +111,7 @@ class _Cleanroom(Group):
 
         code = exits.run(work, verbose=lambda: bool(ctx.meta.get(_VERBOSE)), passes=_OF_CLICK)
         is_wrong = registries.plugins().problems or registries.plugins().missing
-        return exits.TROUBLE if is_strict and is_wrong and code in (0, exits.FINDINGS) else code
+        return exits.ERROR if is_strict and is_wrong and code in (0, exits.FINDINGS) else code
 
 
 def _loaded(command: Command) -> click.Command:
@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         if isinstance(error, click.UsageError):  # a name may be unknown since the plugin that adds it failed
             registries.plugins().say_problems(verbose=bool(error.ctx and error.ctx.meta.get(_VERBOSE)))
-        return exits.TROUBLE
+        return exits.ERROR
     except click.Abort:
         click.echo("Interrupted.", err=True)
         return exits.INTERRUPTED

@@ -95,7 +95,7 @@ def command(
     except ImageError as error:
         raise click.ClickException(str(error)) from None
     audit = found.reading.audit
-    _remark(audit)
+    _notes(audit)
     _print(form, found, other)
     if limit is None:
         return 0
@@ -169,7 +169,7 @@ def _print_text(found: _Found, other: Audit | None) -> None:
         click.echo(line, color=colour)
 
 
-def _remark(audit: Audit) -> None:
+def _notes(audit: Audit) -> None:
     """Say what could not be read of a root file system."""
     from cleanroom.formats.findings.text import printable
 

@@ -12,7 +12,7 @@ from cleanroom.cli import is_verbose, recipes_option, verbose_option
 from cleanroom.cli.options import Given, file_options, format_option, known_format, selector_options
 from cleanroom.lint.findings import SEVERITIES
 from cleanroom.project import check
-from cleanroom.project.exits import TROUBLE
+from cleanroom.project.exits import ERROR
 from cleanroom.project.files import Found
 from cleanroom.project.reading import STDIN
 
@@ -68,7 +68,7 @@ def command(
         code = check.run(found, wanted)
     except check.OutputError as error:
         raise click.ClickException(str(error)) from None
-    return code if is_fixed else TROUBLE
+    return code if is_fixed else ERROR
 
 
 def _write_baseline(found: Found, file: str, reader: str) -> int:
@@ -82,7 +82,7 @@ def _write_baseline(found: Found, file: str, reader: str) -> int:
         raise click.ClickException(str(error)) from None
     count = sum(len(one.report.findings) for one in checked)
     note(f"{file}: {count} finding{'s' * (count != 1)}")
-    return 0 if is_whole else TROUBLE
+    return 0 if is_whole else ERROR
 
 
 def _fix_first(found: Found, wanted: check.Wanted) -> bool:

@@ -15,7 +15,7 @@ from cleanroom.cli.options import format_option
 from cleanroom.formats.findings.text import printable
 from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Report
 from cleanroom.project import discover, reading
-from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.exits import ERROR, FINDINGS
 from cleanroom.project.files import script_reader
 from cleanroom.project.jobs import note
 from cleanroom.registries import FORMATS, RULES
@@ -60,28 +60,28 @@ def command(report: str, paths: tuple[str, ...], form: str, fail_on: str, trust:
         raise click.ClickException(f"{'standard input' if report == '-' else report}: {error}") from None
     library = lookup.library()
     done: list[Enriched] = []
-    files, remarks = _by_file(reported, paths)
-    in_trouble = bool(remarks)
+    files, notes = _by_file(reported, paths)
+    has_errors = bool(notes)
     root = reading.root_of(os.curdir)  # a report may be a stranger's, and name any file
-    for line in remarks:
+    for line in notes:
         note(line)
     for path, items in files.items():
         try:
             text = reading.read(path, None if trust else root)
         except reading.ReadError as error:
-            in_trouble = True
+            has_errors = True
             note(f"{path}: error: {error}")
             continue
         context = str(Path(path).parent)
         one = enrich(path, text, items, library, RULES, script_reader(context))
         for problem in one.report.errors:
-            in_trouble = True
+            has_errors = True
             note(f"{path}:{problem.line}:{problem.column}: error: {problem.message}")
         done.append(one)
     for piece in _render(done, form):
         click.echo(piece, nl=False)
-    if in_trouble:
-        return TROUBLE
+    if has_errors:
+        return ERROR
     failing = SEVERITIES[SEVERITIES.index(fail_on) :]
     return FINDINGS if any(finding.severity in failing for one in done for finding in _ours(one)) else 0
 
@@ -90,15 +90,15 @@ def _by_file(reported: list[Reported], paths: tuple[str, ...]) -> tuple[dict[str
     """Return the findings for each Dockerfile, by its path as shown, and notes about files that cannot be read."""
     files: dict[str, list[Reported]] = {}
     shown: dict[str, str] = {}  # by real path
-    remarks = []
+    notes = []
     found = [discover.discover(path, _excludes_nothing) for path in paths]
     given = [file for names, _ in found for file in names]
-    remarks += [f"{trouble.path}: error: {trouble.message}" for _, troubles in found for trouble in troubles]
+    notes += [f"{trouble.path}: error: {trouble.message}" for _, troubles in found for trouble in troubles]
     for item in reported:
         path = item.path
         if path in _STDIN:
             if len(given) != 1:
-                remarks.append(
+                notes.append(
                     f"error: {item.linter} read line {item.line} from its standard input; "
                     "name that file: cleanroom enrich REPORT DOCKERFILE"
                 )
@@ -109,7 +109,7 @@ def _by_file(reported: list[Reported], paths: tuple[str, ...]) -> tuple[dict[str
             files.setdefault(path, []).append(item)
     for path in given:
         files.setdefault(shown.setdefault(os.path.realpath(path), path), [])
-    return files, list(dict.fromkeys(remarks))
+    return files, list(dict.fromkeys(notes))
 
 
 def _excludes_nothing(_path: str, _is_folder: bool) -> bool:

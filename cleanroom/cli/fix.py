@@ -10,7 +10,7 @@ from cleanroom.cli import is_verbose, recipes_option, verbose_option
 from cleanroom.cli.options import Given, file_options, selector_options
 from cleanroom.formats.findings.text import printable
 from cleanroom.project import fix
-from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.exits import ERROR, FINDINGS
 from cleanroom.project.files import Found
 from cleanroom.project.fix import Mode
 from cleanroom.project.jobs import note
@@ -52,7 +52,7 @@ def command(
     if not quiet:
         _summarise(totals, chosen)
     if found.errors or totals.failed:
-        return TROUBLE
+        return ERROR
     return FINDINGS if chosen is Mode.CHECK and totals.changed else 0
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cleanroom.cli import is_verbose, lookup, recipes_option, verbose_option
-from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.exits import ERROR, FINDINGS
 
 if TYPE_CHECKING:
     from cleanroom.proofs.run import Workshop
@@ -145,7 +145,7 @@ def _cover(recipes: Sequence[Recipe], library: Library, form: str) -> int:
 
 
 def _find_fills(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop, lines: Sequence[str]) -> int:
-    """Show where files land. Returns TROUBLE when something could not be built."""
+    """Show where files land. Returns ERROR when something could not be built."""
     from cleanroom.proofs import report
     from cleanroom.proofs.run import ProofError, find_fills
 
@@ -158,7 +158,7 @@ def _find_fills(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Work
                     click.echo("\n".join(report.landed(found)))
             except ProofError as error:
                 click.echo(f"{recipe.id} on {proof.base}: could not be run: {error}", err=True)
-                code = TROUBLE
+                code = ERROR
     return code
 
 
@@ -178,7 +178,7 @@ def _prove(chosen: Sequence[tuple[Recipe, Sequence[Proof]]], workshop: Workshop,
                 if is_verbose() and error.__cause__ is not None:
                     click.echo(str(error.__cause__), err=True)
                 click.echo(f"{recipe.id} on {proof.base}: could not be run: {error}", err=True)
-                code = TROUBLE
+                code = ERROR
                 continue
             found.append(item)
             if form == "text":

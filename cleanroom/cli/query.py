@@ -54,8 +54,8 @@ def command(manager: str, cache: str, prefer: str, base: str, user: str, form: s
         click.echo(json.dumps({**data, "proof": _proof(recipe, answer.remedy)}, indent=1))
     else:
         click.echo(answer.text)
-        for remark in answer.remarks():
-            click.echo(remark, err=True)
+        for note in answer.notes():
+            click.echo(note, err=True)
 
 
 def _proof(recipe: Recipe, remedy: Remedy) -> dict[str, object]:

@@ -11,7 +11,7 @@ import click
 from cleanroom.cli import Group, verbose_option
 from cleanroom.cli.recipes_new import command as new
 from cleanroom.project.discover import describe
-from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.exits import ERROR, FINDINGS
 
 if TYPE_CHECKING:
     from cleanroom.recipes.library import Library
@@ -72,7 +72,7 @@ def validate(paths: tuple[str, ...], strict_proofs: bool) -> int:
             click.echo(changed, err=True)
             faulty = faulty or strict_proofs
     if troubled:
-        return TROUBLE
+        return ERROR
     if not faulty:
         click.echo(f"{len(files)} valid", err=True)
     return FINDINGS if faulty else 0
@@ -187,7 +187,7 @@ def fmt(paths: tuple[str, ...], check: bool) -> int:
                 continue
             click.echo(f"{file}: rewritten")
     if troubled:
-        return TROUBLE
+        return ERROR
     return FINDINGS if check and differs else 0
 
 
@@ -227,7 +227,7 @@ def links(paths: tuple[str, ...], online: bool, timeout: float) -> int:
     for problem in sorted(problems):
         click.echo(str(problem))
     if troubled:
-        return TROUBLE
+        return ERROR
     if not problems:
         one = len(sound) == 1
         checked = "opened" if online else f"checked by {'its' if one else 'their'} form"

@@ -15,7 +15,7 @@ from msgspec import Struct, field
 from cleanroom.formats.findings import text as text_format
 from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Problem, Report
 from cleanroom.project import batch, jobs
-from cleanroom.project.exits import FINDINGS, TROUBLE
+from cleanroom.project.exits import ERROR, FINDINGS
 from cleanroom.project.files import Found, arguments, find
 from cleanroom.project.filters import reported
 from cleanroom.project.jobs import note, problems
@@ -89,7 +89,7 @@ class _Totals(Struct):
 
     def exit_code(self, wanted: Wanted) -> int:
         if self.failed:
-            return TROUBLE
+            return ERROR
         return FINDINGS if self.fails and not wanted.exit_zero else 0
 
     def summary(self) -> str:

@@ -13,7 +13,7 @@ from cleanroom import registries
 from cleanroom.plugins.registry import PluginFailed
 
 FINDINGS = 1  # at or over --fail-on; or files that are not in canonical form
-TROUBLE = 2  # usage, a file that cannot be read, a fault of ours
+ERROR = 2  # usage, a file that cannot be read, a fault of ours
 INTERRUPTED = 130  # as a shell reports SIGINT
 READER_GONE = 141  # as a shell reports SIGPIPE
 
@@ -61,14 +61,14 @@ def run(
     except PluginFailed as error:
         registries.plugins().say_problems(verbose=verbose())
         sys.stderr.write(f"Error: {error}\n")
-        return TROUBLE
+        return ERROR
     except Exception as error:
         if verbose():
             import traceback
 
             traceback.print_exc()
         sys.stderr.write(f"Error: {internal_error(error, verbose=verbose())}\n")
-        return TROUBLE
+        return ERROR
     return code
 
 

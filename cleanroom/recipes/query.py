@@ -32,7 +32,7 @@ class Answer(Struct, frozen=True):
     environment: Mapping[str, str]  # what it needs set by ENV
     remedy: Remedy  # that it is
 
-    def remarks(self) -> list[str]:
+    def notes(self) -> list[str]:
         """Return what to know about it, a line each: what it needs, and what it does not do."""
         needs = [f"ENV {name}={value}" for name, value in self.environment.items()]
         lines = [f"needs before it: {need}" for need in [*needs, *([self.before] if self.before else [])]]

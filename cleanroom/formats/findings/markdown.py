@@ -27,7 +27,7 @@ def render(files: Iterable[Checked]) -> Iterator[str]:
         rows = [_row(finding) for finding in checked.report.findings]
         rows += [f"| {problem.line} | ❌ | error | {cell(problem.message)} | |\n" for problem in checked.report.errors]
         head = (
-            f"\n**{code(checked.path)}**\n\n| line | | rule | what is left | what mends it |\n|---:|---|---|---|---|\n"
+            f"\n**{code(checked.path)}**\n\n| line | | rule | what is left | how to fix it |\n|---:|---|---|---|---|\n"
         )
         shown = []
         for row in rows:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cleanroom.cli import Group, lookup, recipes_option, verbose_option
-from cleanroom.project.exits import TROUBLE
+from cleanroom.project.exits import ERROR
 
 if TYPE_CHECKING:
     from cleanroom_survey.examine import Examined
@@ -104,7 +104,7 @@ def run(
         f"{totals.places:,} Dockerfiles met, {totals.new:,} contents followed; see: cleanroom survey report {output}",
         err=True,
     )
-    return TROUBLE if totals.set_aside else 0
+    return ERROR if totals.set_aside else 0
 
 
 @command.command("report")
