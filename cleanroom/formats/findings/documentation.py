@@ -7,4 +7,4 @@ SITE = "https://cleanroom-recipes.readthedocs.io/en/latest/"
 
 def address(rule: str) -> str:
     """Return the address of what is said about a rule."""
-    return f"{SITE}rules/#{rule}"
+    return f"{SITE}use/rules/#{rule}"
