@@ -74,11 +74,10 @@ def test_the_command_in_the_wheel_starts_without_what_is_slow_to_import(installe
     code = f"""
 import sys
 from cleanroom import __main__
-for arguments in (["query", "apt"], ["check", {str(file)!r}]):
-    assert __main__.main(arguments) in (0, 1)
-    print(sorted(set(sys.modules) & {{*{sorted(HEAVY)}}}))
+assert __main__.main(["check", {str(file)!r}]) == 1
+print(sorted(set(sys.modules) & {{*{sorted(HEAVY - {"inspect"})}}}))
 """
-    assert run(installed, code)[1] == run(installed, code)[-1] == "[]"
+    assert run(installed, code)[-1] == "[]"  # msgspec imports inspect, by way of typing_extensions
 
 
 def test_both_licences_are_named() -> None:

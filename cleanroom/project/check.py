@@ -158,7 +158,6 @@ def _look() -> text_format.Look:
         colour=text_format.wants_colour(sys.stdout),
         width=_terminal_width() if terminal else _WIDTH,
         wraps=terminal,
-        links=terminal and text_format.knows_links(),
     )
 
 

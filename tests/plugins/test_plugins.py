@@ -342,7 +342,7 @@ def test_recipes_of_a_folder_need_no_python(site: Site) -> None:
     assert fixed == "FROM debian:12\nRUN zap install x && rm -rf ~/.cache/zap\n"
     assert "no recipe for 'zap'" in site.run("query", "zap").stderr
     (site.folder / "pyproject.toml").write_text('[tool.cleanroom]\nrecipes = ["own"]\n')
-    assert site.run("query", "zap").stdout == "rm -rf ~/.cache/zap\n"
+    assert "no recipe for 'zap'" in site.run("query", "zap").stderr  # the settings of a folder may be a stranger's
     (site.folder / "Dockerfile").write_text(text)
     assert "left-behind[zap.cache]" in site.run("check", "Dockerfile").stdout
     assert "[own]" in site.run("list", "--recipes", "own").stdout

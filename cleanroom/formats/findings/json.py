@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cleanroom.formats.findings.documentation import address
 from cleanroom.lint.findings import Checked, Finding, Fix, Problem, Report
 from cleanroom.syntax.text import Source
 from cleanroom.version import __version__
@@ -79,7 +78,6 @@ def finding_row(file: str, source: Source, finding: Finding) -> dict[str, object
         "remedies": [{"kind": advice.kind, "text": advice.text} for advice in finding.remedies],
         "fix": None if finding.fix is None else _fix(source, finding.fix),
         "aliases": dict(finding.aliases),
-        "documentation": address(finding.rule),
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 
-from cleanroom.formats.findings.documentation import address
 from cleanroom.formats.findings.fingerprints import advice
 from cleanroom.lint.findings import Checked, Finding
 from cleanroom.syntax.text import Source, Span
@@ -44,7 +43,7 @@ def _diagnostic(path: str, source: Source, finding: Finding) -> dict[str, object
         "message": advice(finding),
         "location": {"path": path, "range": _range(source, finding.span)},
         "severity": _SEVERITIES[finding.severity],
-        "code": {"value": finding.label, "url": address(finding.rule)},
+        "code": {"value": finding.label},
     }
     if finding.fix is not None and finding.fix.safe and finding.fix.edits:
         diagnostic["suggestions"] = [

@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import quote
 
-from cleanroom.formats.findings.documentation import address
 from cleanroom.formats.findings.fingerprints import fingerprinted
 from cleanroom.lint.findings import Checked, Finding, Fix
 from cleanroom.lint.rules import Rule
@@ -60,7 +59,6 @@ def _rule(rule: Rule) -> dict[str, object]:
         "name": "".join(part.capitalize() for part in rule.name.split("-")),
         "shortDescription": {"text": f"{rule.summary[:1].upper()}{rule.summary[1:]}."},
         "fullDescription": {"text": rule.explanation.partition("\n\n")[0].strip()},
-        "helpUri": address(rule.name),
         "help": {"text": rule.explanation.strip(), "markdown": _markdown(rule.explanation)},
         "defaultConfiguration": {"level": _LEVELS[rule.severity], "enabled": rule.default},
         "properties": {"tags": ["docker", "image-size"]},

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from cleanroom.formats.findings.documentation import address
 from cleanroom.lint.findings import SEVERITIES, Advice, Finding, Report
 from cleanroom.syntax.paths import readable
 from cleanroom.syntax.text import Source
@@ -38,15 +37,10 @@ class Look(Struct, frozen=True):
     colour: bool = False
     width: int = 120
     wraps: bool = False
-    links: bool = False  # names of rules lead to their page
 
     def paint(self, text: str, code: int) -> str:
         """Return text in a colour or weight (a code of ECMA-48, section 8.3.117)."""
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
-
-    def link(self, text: str, address: str) -> str:
-        """Return text that a terminal opens an address from."""
-        return f"\x1b]8;;{address}\x1b\\{text}\x1b]8;;\x1b\\" if self.links else text
 
     def wrap(self, text: str, indent: int, first: int = 0) -> list[str]:
         """Return the lines of a text: ``first`` columns of the first are taken, the others stand ``indent`` in."""
@@ -59,15 +53,6 @@ class Look(Struct, frozen=True):
                 room = self.width - indent
             lines[-1] += f" {word}" if lines[-1] else word
         return [lines[0], *(f"{' ' * indent}{line}" for line in lines[1:])]
-
-
-def knows_links(environment: Mapping[str, str] = os.environ) -> bool:
-    """Return True if the terminal is one that opens links (https://github.com/Alhadis/OSC8-Adoption)."""
-    if environment.get("NO_COLOR") or environment.get("TERM") == "dumb" or "CI" in environment:
-        return False
-    program = environment.get("TERM_PROGRAM") in ("iTerm.app", "vscode", "WezTerm", "ghostty", "Hyper")
-    others = ("WT_SESSION", "KITTY_WINDOW_ID", "KONSOLE_VERSION", "DOMTERM")
-    return program or environment.get("VTE_VERSION", "0") >= "5000" or any(name in environment for name in others)
 
 
 def render(file: str, text: str, report: Report, look: Look) -> str:
@@ -162,7 +147,7 @@ def _finding(file: str, source: Source, group: Sequence[Finding], look: Look) ->
     message = printable(joined([item.message for item in group]))
     head = f"{place}  {finding.severity}  {label}  "
     first, *more = look.wrap(message, 4, _columns(head))
-    what = f"{look.paint(finding.severity, hue)}  {look.link(look.paint(label, hue), address(finding.rule))}"
+    what = f"{look.paint(finding.severity, hue)}  {look.paint(label, hue)}"
     yield f"{look.paint(place, _BOLD)}  {what}  {first}".rstrip()
     yield from more
     number = f"{finding.line:>4}"

@@ -22,7 +22,6 @@ from pygls.uris import to_fs_path
 from pygls.workspace import TextDocument
 
 import cleanroom
-from cleanroom.formats.findings.documentation import address
 from cleanroom.lint.findings import Finding
 from cleanroom.syntax.text import Edit, Source, Span
 from cleanroom_lsp.analysis import Analysis, analyse
@@ -146,7 +145,6 @@ class Server(LanguageServer):
             finding.message,
             severity=_SEVERITIES[finding.severity],
             code=finding.label,
-            code_description=types.CodeDescription(address(finding.rule)),
             source=SOURCE,
             related_information=related or None,
         )

@@ -214,7 +214,6 @@ def test_the_json_document() -> None:
                     "edits": [{"line": 2, "column": 16, "end_line": 2, "end_column": 16, "text": " --no-cache-dir"}],
                 },
                 "aliases": {"hadolint": ["DL3042"]},
-                "documentation": "https://cleanroom-recipes.readthedocs.io/en/latest/use/rules/#left-behind",
             }
         ],
         "unresolved": [{"file": "a/Dockerfile", "line": 2, "reason": "$X has no value"}],
