@@ -33,7 +33,7 @@ def commands(group: click.Group, context: click.Context, path: tuple[str, ...] =
 
 @pytest.mark.parametrize("form", ["-h", "--help"])
 def test_every_command_has_help(run: Run, form: str) -> None:
-    for path in commands(cli, click.Context(cli)):
+    for path in commands(cli, click.Context(cli, help_option_names=["-h", "--help"])):
         page = run(*path, form)
         assert (page.code, page.err) == (0, ""), path
         assert "\\b" not in page.out, path

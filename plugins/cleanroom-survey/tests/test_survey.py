@@ -18,10 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from cleanroom_survey import report
-from cleanroom_survey.examine import FILES, FINDINGS, INSTALLS, Examined, examine
+from cleanroom_survey.examine import FILES, FINDINGS, INSTALLS, examine
 from cleanroom_survey.run import Crew, cluster, local, survey
 from cleanroom_survey.sources import Place, Source, SourceError, open_source
 from cleanroom_survey.store import TABLES, Store, StoreError
+from survey_workers import DEADLY, die_on_deadly
 
 from cleanroom.cli import main
 from cleanroom.recipes import measurements
@@ -30,7 +31,6 @@ from cleanroom.registries import library
 LEFT = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl\n"
 CLEAN = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl && rm -rf /var/lib/apt/lists/*\n"
 LATE = b"FROM debian:12\nRUN apt-get update && apt-get install -y curl\nRUN rm -rf /var/lib/apt/lists/*\n"
-DEADLY = b"FROM scratch\n# deadly\n"
 
 
 def rows(folder: Path) -> dict[str, list[dict[str, Any]]]:
@@ -60,12 +60,6 @@ def memory(*contents: bytes, name: str = "memory") -> Source:
 
 def many(count: int) -> Source:
     return memory(*(b"%b# %d\n" % ((LEFT, CLEAN, LATE)[index % 3], index) for index in range(count)))
-
-
-def die_on_deadly(table: Any) -> Examined:
-    if DEADLY in table.column("content").to_pylist():
-        os._exit(1)
-    return examine(table)
 
 
 def test_examine_gives_rows_in_the_order_of_the_batch() -> None:
@@ -437,8 +431,8 @@ def test_corpus_gives_the_same_rows_serial_and_in_processes(tmp_path: Path, shar
 
 
 def test_spark_can_make_the_call() -> None:
-    sql = pytest.importorskip("pyspark.sql")
-    pytest.importorskip("pandas")  # which mapInArrow asks for
+    sql = pytest.importorskip("pyspark.sql", reason="optional: pyspark is 450 MB")
+    pytest.importorskip("pandas", reason="optional: comes with pyspark")  # which mapInArrow asks for
     spark = sql.SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").getOrCreate()
     try:
         table = spark.createDataFrame([(LEFT.decode(),), (LATE.decode(),)], "content string").repartition(1)
