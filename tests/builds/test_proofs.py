@@ -215,7 +215,7 @@ def test_as_a_user_without_rights(tiny: Path, recipes: Path, place: Path) -> Non
             env={"PATH": f"{folder}/bin:{os.environ['PATH']}", "HOME": str(folder / "home")},
         )
         assert done.returncode == 0, done.stderr + done.stdout
-        assert list(verdicts(done).values()) == [("proved", "")] * 4
+        assert list(verdicts(done).values()) == [("proved", "")] * 8
     finally:
         subprocess.run(["userdel", name], check=True)
         shutil.rmtree(folder)
@@ -259,7 +259,7 @@ def test_by_docker(
         monkeypatch.setenv(variable, value)
     done = run(tiny, recipes, place, "--engine", "docker", "--format", "json", **SHORT)
     assert done.returncode == 0, done.stderr + done.stdout
-    assert list(verdicts(done).values()) == [("proved", "")] * 4
+    assert list(verdicts(done).values()) == [("proved", "")] * 8
     images = subprocess.run(["docker", "images", "--all", "--quiet"], capture_output=True, text=True, check=True)
     assert not images.stdout
 
