@@ -379,7 +379,7 @@ class Managers:
     def _fill(self, call: Call) -> None:
         name = re.sub(r"\W+", "-", " ".join(call.operands))[:40].strip("-") or "nothing"
         for cache in call.recipe.caches:
-            is_filled = any(call.uses(use) is not False for use in cache.filled_by)
+            is_filled = any(call.uses(use) for use in cache.filled_by)  # not where a version that is unknown decides
             if not is_filled or call.is_prevented(cache.id):
                 continue
             if cache.kept_out_by_file and inside(self.root, cache.kept_out_by_file).exists():
