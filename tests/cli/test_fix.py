@@ -6,7 +6,6 @@ import errno
 import io
 import json
 import os
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -164,7 +163,7 @@ def test_an_error_of_ours_costs_one_file(
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("boom")
 
-    monkeypatch.setattr(sys.modules["cleanroom.lint.fix"], "fix", broken)
+    monkeypatch.setattr("cleanroom.lint.fix.fix", broken)
     assert main(["fix", "Dockerfile"]) == 2
     error = capsys.readouterr().err
     assert "Dockerfile: error: internal error: RuntimeError: boom; run again with -v for the traceback\n" in error
