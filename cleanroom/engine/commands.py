@@ -146,8 +146,9 @@ class Commands(Effects):
             self.unresolved(call.span, "a command whose name is put together at run time could not be seen")
             self.not_seen("a command whose name is put together at run time", call.span)
             return False
-        for word, how in named(call, self.state.filled):
-            self.name(word, how, call.span)
+        if self.state.filled:  # before the first fill, no place is one of a cache
+            for word, how in named(call, self.state.filled):
+                self.name(word, how, call.span)
         if call.is_by_shell and program in self.process.functions:
             with self.assigned(call.environment):
                 self.function(call)

@@ -39,13 +39,17 @@ def is_forced(words: Sequence[str]) -> bool:
     return any(word == "--force" or (word[:1] == "-" and word[:2] != "--" and "f" in word) for word in words)
 
 
+def removes(words: Sequence[str]) -> bool:
+    """Return True if ``find`` with these words removes what it finds."""
+    return "-delete" in words or any(
+        word in ("-exec", "-execdir") and command.rpartition("/")[2] == "rm" for word, command in pairwise(words)
+    )
+
+
 def by_find(argv: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple[str, ...], bool]:
     """Return the same for ``find`` with ``-delete`` or ``-exec rm``; no pattern where it removes nothing."""
     words = [plain(word) for word in argv]
-    removes = "-delete" in words or any(
-        word in ("-exec", "-execdir") and command.rpartition("/")[2] == "rm" for word, command in pairwise(words)
-    )
-    if not removes:
+    if not removes(words):
         return (), False
     starts = few(
         resolve(pattern)

@@ -16,6 +16,7 @@ from cleanroom.engine.assumptions import (
 from cleanroom.engine.calls import Call
 from cleanroom.engine.events import How
 from cleanroom.engine.options import SHELLS
+from cleanroom.engine.removals import removes
 from cleanroom.syntax.paths import UNKNOWN, below, covers, plain
 
 # They name a place without going there.
@@ -55,6 +56,7 @@ def named(call: Call, roots: Iterable[str]) -> Iterator[tuple[str, How]]:
     )
     if makes_parents:
         return
+    is_removal = program == "find" and removes(call.words)
     for number, (word, path) in enumerate(words):
         if any(character in word for character in " \n;(") and program not in SHELLS:
             text = plain(word)
@@ -64,12 +66,7 @@ def named(call: Call, roots: Iterable[str]) -> Iterator[tuple[str, How]]:
         elif program in _PUTTERS and number == len(words) - 1 and number:
             yield path, How.PUTS
         else:
-            yield path, How.EXISTS if program in _BY_NAME or _removes(call) else How.CONTENT
-
-
-def _removes(call: Call) -> bool:
-    """Return True if ``find`` removes what it finds."""
-    return call.program == "find" and ("-delete" in call.words or ("rm" in call.words and "-exec" in call.words))
+            yield path, How.EXISTS if program in _BY_NAME or is_removal else How.CONTENT
 
 
 def _path(word: str) -> str:

@@ -136,9 +136,8 @@ def others_files(ledger: Ledger, taken: Taken) -> tuple[int, str] | None:
     user = _user_of(taken.layer.user)
     for layer in before(ledger, taken.layer) if user != "root" and not taken.unmade else ():
         for event in layer.events:
-            other = _user_of(event.user) if isinstance(event, Fill) else user
-            if other != user and isinstance(event, Fill) and _takes(taken, event.paths):
-                return _line(ledger, event.span.start), other
+            if isinstance(event, Fill) and _user_of(event.user) != user and _takes(taken, event.paths):
+                return _line(ledger, event.span.start), _user_of(event.user)
     return None
 
 
