@@ -314,6 +314,8 @@ class Commands(Effects):
         """Tell what any other program does: one of a manager, Python, a script."""
         program, rest = call.program, call.argv[1:]
         found = self.library.program(program)
+        if found is not None and script_of(program, call.words):
+            self.unseen_program(call)  # perl of CPAN, Rscript of R: what their scripts do is not seen
         if found is None and PYTHON.fullmatch(program):
             found, rest = self.run_by_python(call)
         elif found is None and program.endswith(".py") and (found := self.library.module(program)):
