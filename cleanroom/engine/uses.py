@@ -28,6 +28,7 @@ _BY_NAME = frozenset(("cd", "pushd", "chown", "chmod", "chgrp", "setfacl", "rmdi
 # They make the file they name: its folder must be there.
 _MAKERS = frozenset(("mkdir", "touch", "tee", "truncate", "mkfifo", "mknod"))
 # Their last word is where they put something.
+_WITH_FOLDER = frozenset(("tar", "bsdtar", "git", "make"))  # what they name is below the folder of -C
 _PUTTERS = frozenset(("cp", "mv", "install", "ln", "rsync"))
 
 
@@ -49,7 +50,8 @@ def named(call: Call, roots: Iterable[str]) -> Iterator[tuple[str, How]]:
     program = call.program
     if program in _SILENT:
         return
-    words = [(word, path) for word in call.argv[1:] if (path := _path(word))]
+    folder = _folder(call)
+    words = [(word, _below(folder, path)) for word in call.argv[1:] if (path := _path(word))]
     makes_parents = program == "mkdir" and any(
         word == "--parents" or (word.startswith("-") and not word.startswith("--") and "p" in word)
         for word in call.words
@@ -67,6 +69,18 @@ def named(call: Call, roots: Iterable[str]) -> Iterator[tuple[str, How]]:
             yield path, How.PUTS
         else:
             yield path, How.EXISTS if program in _BY_NAME or is_removal else How.CONTENT
+
+
+def _folder(call: Call) -> str:
+    """Return the folder in which a program is told to work (``tar -C``), "" where it is told none."""
+    if call.program not in _WITH_FOLDER:
+        return ""
+    pairs = zip(call.argv[1:], call.argv[2:], strict=False)
+    return next((folder for word, folder in pairs if word in ("-C", "--directory")), "")
+
+
+def _below(folder: str, path: str) -> str:
+    return f"{folder}/{path}" if folder and path != folder and not path.startswith(("/", "~")) else path
 
 
 def _path(word: str) -> str:
