@@ -14,10 +14,14 @@ _PROGRAM_FOLDERS = frozenset(("bin", "sbin"))
 
 # 2. Scripts of these names build, or set variables, wherever they come from: those of autoconf and setuptools, the
 # consoles of Django, Laravel and Symfony, those of virtual environments and shells.
-ORDINARY_SCRIPTS = frozenset(
-    ("configure", "config", "Configure", "autogen.sh", "activate", "os-release", ".profile", "profile", ".bashrc")
-) | frozenset(
-    ("bashrc", "setup.py", "manage.py", "artisan", "console", "waf", "b2", "gradlew", "mvnw", "docker-entrypoint.sh")
+ORDINARY_SCRIPTS = (
+    frozenset(
+        ("configure", "config", "Configure", "autogen.sh", "activate", "os-release", ".profile", "profile", ".bashrc")
+    )
+    | frozenset(
+        ("bashrc", "setup.py", "Makefile.PL", "manage.py", "artisan", "console", "waf", "b2", "gradlew", "mvnw")
+    )
+    | frozenset(("docker-entrypoint.sh",))
 )
 
 # 3. These read a script that is the first word behind their options.
@@ -82,8 +86,8 @@ def script_of(program: str, words: Sequence[str]) -> str:
         return ""
     rest = iter(words)
     for word in rest:
-        if word in _TEXT_OPTIONS:
-            return ""
+        if word in _TEXT_OPTIONS or (word[:1] == "-" and word[1:2] != "-" and word.endswith(("e", "E"))):
+            return ""  # perl -lane TEXT
         if word in ("-W", "-X", "-I", "-r") and program != "php":
             next(rest, "")
         elif not word.startswith("-") or word == "-":
