@@ -13,7 +13,7 @@ from teamcity.messages import escape_value
 
 import cleanroom
 from cleanroom.lint.findings import Checked, Problem, Report
-from cleanroom.registries import FORMATS
+from cleanroom.registries import FORMATS, RULES
 from cleanroom.testing import cases, check_case
 
 MESSAGE = re.compile(r"##teamcity\[(\w+)((?: \w+='(?:[^'|\n\r\[\]]|\|(?:0x[0-9A-F]{4}|['|nr\[\]]))*')*)\]\n")
@@ -45,7 +45,7 @@ def read(text):
 
 
 def messages(path, text):
-    return read("".join(render([Checked(path, text, cleanroom.check(text))])))
+    return read("".join(render([Checked(path, text, cleanroom.check(text))], RULES)))
 
 
 def test_findings_are_inspections():
@@ -93,7 +93,7 @@ def test_ascii_is_escaped_as_by_jetbrains(text):
 @given(st.text(st.characters(exclude_categories=())), st.text(st.characters(exclude_categories=("Cs",))))
 def test_whatever_is_said_comes_back(path, message):
     checked = Checked(path, "", Report(errors=(Problem(3, 1, message),)))
-    output = "".join(render([checked]))
+    output = "".join(render([checked], RULES))
     assert output.isascii()
     values = read(output)[1][1]
     assert (values["file"], values["message"], values["line"]) == (path, message, "3")
