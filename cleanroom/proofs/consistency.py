@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from cleanroom.engine.events import Clean
+from cleanroom.engine.events import Clean, Event, Remove
 from cleanroom.proofs import plan, verdict
-from cleanroom.proofs.prediction import LEFT, predict, sees
+from cleanroom.proofs.prediction import LEFT, Prediction, predict, sees
 from cleanroom.recipes import measurements
 from cleanroom.recipes.facts import applies, home_of, remedy_text
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.measurements import HazardProof, Measured, Proved, Record, RemedyProof
 from cleanroom.recipes.model import Base, Proof, Recipe, Remedy, Use
+from cleanroom.syntax.paths import covers
 
 _TYPICAL = 0.1  # by how much of the measured size the typical one may differ
 _LATE = 0.1  # of the layer, that a clean-up in a later one may add
@@ -217,10 +218,28 @@ def _unread(recipe: Recipe, remedy: Remedy, first: Remedy, library: Library) -> 
             if hazard.effect in ("fails", "asks") or (hazard.effect == "nothing" and remedy == first):
                 yield f"the hazard {hazard.id} says of it: {hazard.what}"
                 return
+        if taken := _taken(after):
+            yield f"it takes what {proof.install} installs: {', '.join(taken)}"
+            return
         for name in remedy.caches:
             if before.get(name) == LEFT == after.states.get(name):
                 yield f"cleanroom does not see that it empties {name} after {proof.install}"
                 return
+
+
+def _taken(after: Prediction) -> list[str]:
+    """Return the places of what was installed that are removed."""
+    removed = [pattern for event in after.events for pattern in _removed(event)]
+    return [path for path in after.payload if any(covers(pattern, path) for pattern in removed)]
+
+
+def _removed(event: Event) -> Iterator[str]:
+    """Yield the patterns by which an event removes something."""
+    if isinstance(event, Clean):
+        for paths in event.paths.values():
+            yield from paths
+    elif isinstance(event, Remove):
+        yield from event.patterns
 
 
 def _installs(recipe: Recipe, remedy: Remedy, library: Library) -> Iterator[tuple[Proof, Base]]:

@@ -20,7 +20,7 @@ class Prediction(Struct, frozen=True, kw_only=True):
     """What becomes of each cache that the build fills or empties, what the build does, and where payload lies."""
 
     states: Mapping[str, str]  # by cache: left, empty, or unknown
-    events: tuple[Event, ...]
+    events: tuple[Event, ...]  # its fills and clean-ups, and what is removed
     payload: tuple[str, ...]
 
 
@@ -52,7 +52,11 @@ def predict(recipe: Recipe, proof: Proof, library: Library, place: Base, instruc
     for outcome in ledger.outcomes_in(layer):
         if outcome.fill.recipe.id == recipe.id:
             states[outcome.fill.cache.id] = _worse(states.get(outcome.fill.cache.id, EMPTY), outcome.state.value)
-    events = tuple(event for event in layer.events if isinstance(event, Clean | Fill) and event.recipe.id == recipe.id)
+    events = tuple(
+        event
+        for event in layer.events
+        if isinstance(event, Remove) or (isinstance(event, Clean | Fill) and event.recipe.id == recipe.id)
+    )
     payload = [path for event in layer.events if isinstance(event, Installed) for path in event.paths]
     return Prediction(states=states, events=events, payload=tuple(payload))
 

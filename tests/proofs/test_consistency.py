@@ -146,3 +146,17 @@ def test_an_edit_of_a_recipe_is_noticed(edit: tuple[str, str, str]) -> None:
     recipe, record = texts(manager)
     assert before in recipe
     assert found(recipe.replace(before, after), record)
+
+
+@pytest.mark.parametrize(
+    ("manager", "before", "after"),
+    [
+        ("uv", "install: uv pip install -p", "install: UV_LINK_MODE=symlink uv pip install -p"),
+        ("pnpm", "verbs: [add, install, i]\n        with_options: [-g, --global]\n", "verbs: [add, install, i]\n"),
+    ],
+)
+def test_a_remedy_that_takes_what_was_installed_is_refused(manager: str, before: str, after: str) -> None:
+    recipe, _ = texts(manager)
+    assert before in recipe
+    changed = parse_recipe(recipe.replace(before, after), str(RECIPES / "x.yaml"))
+    assert any("it takes what" in problem for problem in unread(changed, Library([shipped()], [changed])))
