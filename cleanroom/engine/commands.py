@@ -395,6 +395,7 @@ class Commands(Effects):
             folder=absolute(folder, process.cwd) if folder else process.cwd,
             state=self.state,
             hidden_options=hidden,
+            may_be=self.library.may_be(recipe, program, operands[0] if operands else ""),
         )
         if len(operands) > 1 and operands[0] in program.scripts and not is_ordinary_target(operands[1]):
             self.not_seen(f"{program.names[0]} {operands[0]} {operands[1]}", call.span)

@@ -265,8 +265,11 @@ class Interpreter(Commands):
         if not self.family_bash and any(redirect.operator in ("&>", "&>>") for redirect in node.redirects):
             guards |= {(f"& {node.span.start}", False)}  # dash reads &, which has it run beside what follows, and >
         call = Call(argv, node, self.place(node.span), guards, inline, hidden_options=hidden)
-        with self.within(command=node):
+        outer, self.frame = self.frame, self.frame.at(node)
+        try:
             return self.invoke(call)
+        finally:
+            self.frame = outer
 
     def assignments(self, node: shell.Command, guards: Guards) -> Environment:
         """Make the assignments of a command that has no words; return those in front of the words."""

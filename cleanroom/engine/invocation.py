@@ -29,6 +29,7 @@ class Invocation(Struct, frozen=True):
     folder: str  # where it works
     state: State
     hidden_options: bool  # a variable that has no value, and by its name holds options, is among its words
+    may_be: frozenset[int]  # the ids of the uses that it may be of, by its verb
 
     @property
     def verb(self) -> str:
@@ -37,6 +38,8 @@ class Invocation(Struct, frozen=True):
 
     def uses(self, use: Use) -> bool | None:
         """Return True if it is of this use; None when it depends on a version that is not known."""
+        if id(use) not in self.may_be:
+            return False
         stored = self.state.stored
         if any((self.recipe.id, name) not in stored for name in use.with_settings):
             return False
@@ -81,9 +84,7 @@ def change_settings(invocation: Invocation) -> None:
     """Note in the state what the command line settles for those after it: versions, moved caches, prevented ones."""
     recipe, state = invocation.recipe, invocation.state
     for sign in recipe.signs:
-        if sign.use and matches(
-            sign.use, recipe, invocation.program, invocation.operands, invocation.options, state.base
-        ):
+        if sign.use and invocation.uses(sign.use):
             state.tell_version(sign.of or recipe.id, sign.version)
     for setting in recipe.settings:
         for value in map(invocation.given, setting.set_by):

@@ -89,6 +89,10 @@ class Frame(Struct, frozen=True):
     in_text: bool = False  # of sh -c or eval
     piped_script: str = ""  # the Python script that the pipe at hand begins with
 
+    def at(self, command: shell.Command) -> Frame:
+        """Return the frame in which ``command`` is walked."""
+        return Frame(self.script, command, self.fixed_span, self.depth, self.in_text, self.piped_script)
+
 
 class Budget(Struct):
     """How much is followed of one Dockerfile, so that none takes forever."""

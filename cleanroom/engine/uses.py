@@ -17,7 +17,8 @@ from cleanroom.engine.calls import Call
 from cleanroom.engine.events import How
 from cleanroom.engine.options import SHELLS
 from cleanroom.engine.removals import removes
-from cleanroom.syntax.paths import UNKNOWN, below, covers, plain
+from cleanroom.syntax.globs import is_glob
+from cleanroom.syntax.paths import ANYWHERE, UNKNOWN, below, covers, plain
 
 # They name a place without going there.
 _SILENT = frozenset(("echo", "printf", "alias", "unalias", "true", "false", ":", "exit", "return", "kill", "sleep"))
@@ -42,7 +43,10 @@ def root_of(path: str) -> str:
 def is_related(path: str, roots: Iterable[str]) -> bool:
     """Return True if a path, which may be a pattern, is one of ``roots``, or above or below one."""
     path = plain(path.partition(UNKNOWN)[0])
-    return len(path) > 1 and any(below(path, root) or below(root, path) or covers(path, root) for root in roots)
+    if len(path) < 2:
+        return False
+    globs = is_glob(path) or ANYWHERE in path
+    return any(below(path, root) or below(root, path) or (globs and covers(path, root)) for root in roots)
 
 
 def named(call: Call, roots: Iterable[str]) -> Iterator[tuple[str, How]]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cleanroom.recipes.model import Base, Caller, Program, Recipe, RecipeError, RecipeProblem
+from cleanroom.recipes.model import Base, Caller, Program, Recipe, RecipeError, RecipeProblem, Use
 from cleanroom.suggest import did_you_mean
 from cleanroom.syntax.globs import is_glob, matches
 
@@ -63,12 +63,14 @@ class Library:
         self._globs: list[tuple[str, tuple[Recipe, Program]]] = []
         self._modules: dict[str, tuple[Recipe, Program]] = {}
         self._files: dict[str, list[Recipe]] = {}  # by base name or glob
+        self._file_globs: list[str] = []  # those of them that are globs
         self._callers: dict[str, list[tuple[Recipe, Caller]]] = {}
         for recipe in self._recipes.values():
             self._index(recipe)
-        self._bases = tuple(base for supply in supplies for base in supply.bases)
+        self._bases = _BaseIndex(base for supply in supplies for base in supply.bases)
         self._known_bases: dict[str, Base] = {}
         self._asked: dict[str, tuple[Recipe, Program] | None] = {}  # executables that were looked up
+        self._verbs: dict[tuple[int, int], Mapping[str, frozenset[int]]] = {}  # by the ids of recipe and program
 
     def _index(self, recipe: Recipe) -> None:
         for program in recipe.programs:
@@ -83,6 +85,7 @@ class Library:
                 self._callers.setdefault(name, []).append((recipe, caller))
         for name in _files(recipe):
             self._files.setdefault(name, []).append(recipe)
+        self._file_globs = [name for name in self._files if is_glob(name)]
 
     def find(self, name: str) -> Recipe:
         """Return the recipe with this id, alias or executable. Raises UnknownManager."""
@@ -140,20 +143,27 @@ class Library:
 
     def about(self, file: str) -> tuple[Recipe, ...]:
         """Return the recipes for which a file of this base name matters, by id: configuration, version hints."""
-        found = {
-            recipe.id: recipe
-            for pattern, recipes in self._files.items()
-            if pattern == file or (is_glob(pattern) and matches(file, pattern))
-            for recipe in recipes
-        }
+        patterns = [file, *(glob for glob in self._file_globs if matches(file, glob))]
+        found = {recipe.id: recipe for pattern in patterns for recipe in self._files.get(pattern, ())}
         return tuple(found[identifier] for identifier in sorted(found))
+
+    def may_be(self, recipe: Recipe, program: Program, verb: str) -> frozenset[int]:
+        """Return the ids of the uses of a recipe that a command line may be of, by the program and its first operand.
+
+        A command line is asked for many uses; this table tells most of them apart at once.
+        """
+        key = id(recipe), id(program)
+        table = self._verbs.get(key)
+        if table is None:
+            table = self._verbs[key] = _by_verb(recipe, program)
+        return table.get(verb) or table["*"]
 
     def base(self, image: str) -> Base:
         """Return what is known of a base image: all entries that match, later ones over earlier ones."""
         if image not in self._known_bases:
             if len(self._known_bases) >= _MOST_BASES:  # a survey meets images without end
                 self._known_bases.clear()
-            self._known_bases[image] = _merged(image, self._bases)
+            self._known_bases[image] = self._bases.merged(image)
         return self._known_bases[image]
 
 
@@ -163,27 +173,68 @@ def _files(recipe: Recipe) -> set[str]:
     return {file.rpartition("/")[2] for items in telling for item in items for file in item.files}
 
 
-def _merged(image: str, bases: Iterable[Base]) -> Base:
-    names, tag = image_names(image)
-    merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "uids": {}, "files": ()}
-    lean: dict[str, tuple[str, ...]] = {}
-    for base in bases:
-        if not any(matches(name, glob) for name in names for glob in base.images):
+def _uses(part: object) -> Iterator[Use]:
+    """Yield all uses that a recipe, or a part of one, tells of."""
+    if isinstance(part, Use):
+        yield part
+    elif isinstance(part, (Struct, tuple)):
+        inner = part if isinstance(part, tuple) else (getattr(part, name) for name in part.__struct_fields__)
+        for item in inner:
+            yield from _uses(item)
+
+
+def _by_verb(recipe: Recipe, program: Program) -> Mapping[str, frozenset[int]]:
+    """Map the first words of verbs to the ids of the uses that may be meant; ``*`` is any other word."""
+    of_any: set[int] = set()
+    by_word: dict[str, set[int]] = {}
+    for use in _uses(recipe):
+        if use.programs and not set(use.programs) & set(program.names):
             continue
-        if base.tags and not any(matches(tag, glob) for glob in base.tags):
-            continue
-        for key in ("family", "sh", "user", "home"):
-            if value := getattr(base, key):
-                merged[key] = value
+        for verb in use.verbs:
+            word = verb.partition(" ")[0]
+            if is_glob(word):
+                of_any.add(id(use))
+            else:
+                by_word.setdefault(word, set()).add(id(use))
+    return {"*": frozenset(of_any), **{word: frozenset(ids | of_any) for word, ids in by_word.items()}}
+
+
+class _BaseIndex:
+    """What is known of base images, found by their names."""
+
+    def __init__(self, bases: Iterable[Base]) -> None:
+        self._bases = tuple(bases)
+        self._exact: dict[str, list[int]] = {}
+        self._globs: list[tuple[str, int]] = []
+        for number, base in enumerate(self._bases):
+            for name in base.images:
+                if is_glob(name):
+                    self._globs.append((name, number))
+                else:
+                    self._exact.setdefault(name, []).append(number)
+
+    def merged(self, image: str) -> Base:
+        """Return what is known of an image: all entries that match, later ones over earlier ones."""
+        names, tag = image_names(image)
+        numbers = {number for name in names for number in self._exact.get(name, ())}
+        numbers.update(number for glob, number in self._globs if any(matches(name, glob) for name in names))
+        merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "uids": {}, "files": ()}
+        lean: dict[str, tuple[str, ...]] = {}
+        for base in (self._bases[number] for number in sorted(numbers)):
+            if base.tags and not any(matches(tag, glob) for glob in base.tags):
+                continue
+            for key in ("family", "sh", "user", "home"):
+                if value := getattr(base, key):
+                    merged[key] = value
+            for key in ("environment", "versions", "uids"):
+                merged[key] |= getattr(base, key)
+            for recipe_id, names_of_lean in base.lean.items():
+                lean[recipe_id] = (*lean.get(recipe_id, ()), *names_of_lean)
+            if base.files or base.family:
+                merged["files"] = base.files or merged["files"]
         for key in ("environment", "versions", "uids"):
-            merged[key] |= getattr(base, key)
-        for recipe_id, names_of_lean in base.lean.items():
-            lean[recipe_id] = (*lean.get(recipe_id, ()), *names_of_lean)
-        if base.files or base.family:
-            merged["files"] = base.files or merged["files"]
-    for key in ("environment", "versions", "uids"):
-        merged[key] = MappingProxyType(merged[key])
-    return Base(**merged, lean=MappingProxyType(lean))
+            merged[key] = MappingProxyType(merged[key])
+        return Base(**merged, lean=MappingProxyType(lean))
 
 
 class _Entry(Struct, frozen=True):

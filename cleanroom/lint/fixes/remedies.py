@@ -21,7 +21,7 @@ from cleanroom.syntax import shell
 from cleanroom.syntax.dockerfile import assignments
 from cleanroom.syntax.globs import matches
 from cleanroom.syntax.paths import UNKNOWN, below
-from cleanroom.syntax.text import Edit, MappedText, Span
+from cleanroom.syntax.text import Edit, Span
 
 
 class Plan(Struct):
@@ -57,7 +57,7 @@ def read_cleaning(run: str, recipe: Recipe) -> Cleaning:
     if not run.isprintable() or "#" in run:
         raise DeclinedError(f"the recipe's command cannot stand in a RUN: {run!r}")
     try:
-        tree = shell.parse(MappedText([(run, 0)]))
+        tree = shell.parse(shell.line(run))
     except shell.ShellError:
         raise DeclinedError(f"the recipe's command cannot stand in a RUN: {run!r}") from None
     strange = Cleaning(((run,),), own=True, paths=(), why="the recipe's command is no plain clean-up")
@@ -266,7 +266,7 @@ def simulate(site: Site, texts: list[str]) -> list[Event]:
     """Return what commands do at the end of the layer."""
     state = site.layer.state
     walker = Interpreter(site.ledger.library, state.copy() if state else State(site.layer.base), _nothing, _nothing)
-    walker.run(MappedText([(" && ".join(texts), 0)]))
+    walker.run(shell.line(" && ".join(texts)))
     return walker.events
 
 

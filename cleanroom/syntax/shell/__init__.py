@@ -7,6 +7,8 @@ guesses. The grammar is that of the POSIX shell with bash's extensions
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from cleanroom.syntax.shell.grammar import MAX_LENGTH, UnreadableError
 from cleanroom.syntax.shell.nodes import (
     AndOr,
@@ -32,6 +34,7 @@ from cleanroom.syntax.shell.nodes import (
     Word,
     commands,
 )
+from cleanroom.syntax.shell.plain import read_plain
 from cleanroom.syntax.shell.quotes import unquoted
 from cleanroom.syntax.shell.reader import Reader
 from cleanroom.syntax.text import MappedText
@@ -59,16 +62,20 @@ __all__ = [
     "While",
     "Word",
     "commands",
+    "line",
     "parse",
     "unquoted",
 ]
 
 
+@lru_cache(maxsize=64)  # by identity: a fix reads the scripts that were walked before
 def parse(script: MappedText) -> Sequence:
     """Read a whole script. Raises ShellError for what the shell would refuse, and for what is too deep or too large."""
     text = script.text
     if len(text) > MAX_LENGTH:
         raise ShellError(f"the script is longer than {MAX_LENGTH} characters", script.span(0, 0))
+    if (plain := read_plain(script)) is not None:
+        return plain
     offsets: list[int] = []
     for piece, offset in script.pieces():
         offsets.extend(range(offset, offset + len(piece)))
@@ -80,3 +87,9 @@ def parse(script: MappedText) -> Sequence:
     except RecursionError:
         # The stack of the caller was deep already.
         raise ShellError("constructs are nested too deeply", script.span(0, 1)) from None
+
+
+@lru_cache(maxsize=256)
+def line(text: str) -> MappedText:
+    """Return a line of shell that stands in no file, the same each time, so that it is read once."""
+    return MappedText([(text, 0)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
@@ -34,6 +33,7 @@ from cleanroom.syntax.shell.nodes import (
     Word,
     substitutions_in,
 )
+from cleanroom.syntax.shell.plain import KEYWORDS, NOT_BLANK, PLAIN_COMMAND, RESERVED, plain_parts
 from cleanroom.syntax.shell.quotes import ANSI_ESCAPE, ansi_escape
 from cleanroom.syntax.text import MappedText, Span
 
@@ -66,13 +66,6 @@ _EXPANSIONS = frozenset(
         "arithmetic_expansion",
     }
 )
-_KEYWORDS = frozenset({"declare", "typeset", "export", "readonly", "local", "unset", "unsetenv"})
-# Words that are no command's name (https://www.gnu.org/software/bash/manual/html_node/Reserved-Words.html). Where the
-# grammar reads one as a name it has lost the construct.
-_RESERVED = frozenset(
-    {"if", "then", "elif", "else", "fi", "for", "select", "while", "until", "do", "done", "case", "esac", "function"}
-    | {"coproc", "{", "}", "[[", "!"}
-)
 _BLANK = re.compile(r"(?:[ \t]|\r(?=\n)|\\\r?\n)*")
 _CONTINUATION = re.compile(r"(?:\\\r?\n)+")
 _LINE_END = re.compile(r"(?:[ \t\r]|\\\r?\n)*(?:#[^\n]*)?\n")
@@ -80,8 +73,6 @@ _REST = re.compile(r"(?:[ \t\r]|\\\r?\n)*(?:#[^\n]*)?")
 _NOTHING = re.compile(r"(?:[ \t\r\n]|\\\r?\n)*")
 _OPERATOR = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
 _PLAIN = re.compile(r"[^\\$'\"`()\s]+")
-_PLAIN_COMMAND = re.compile(r"[^\\$'\"`()<>;&|#=\s]+(?:[ \t]+[^\\$'\"`()<>;&|#\s]+)*")
-_NOT_BLANK = re.compile(r"[^ \t]+")
 _EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
 _NAME = re.compile(r"[^\s;&|()<>]+")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*(?:\[.*\])?\+?=", re.ASCII | re.DOTALL)
@@ -375,7 +366,7 @@ class Reader:
                 self._note_time(nodes[0].start_byte)
         if first in negations:
             name = _NAME.match(self._text, begin)
-            if name and (name[0] in _RESERVED or name[0] in _KEYWORDS):
+            if name and (name[0] in RESERVED or name[0] in KEYWORDS):
                 self._found.append((start, start + 1, True))
         parts = tuple([self._element(nodes) for nodes in elements])
         if len(parts) == 1 and not prefixed and not negated:
@@ -417,7 +408,7 @@ class Reader:
         names = self._kinds
         if len(nodes) == 1 and names[nodes[0].kind_id] == "command":
             start, end = nodes[0].start_byte, nodes[0].end_byte
-            if _PLAIN_COMMAND.fullmatch(self._text, start, end):
+            if PLAIN_COMMAND.fullmatch(self._text, start, end):
                 return self._plain_command(start, end)
         pieces, keyword = self._pieces(nodes)
         words: list[Word] = []
@@ -448,7 +439,7 @@ class Reader:
                 words.append(self._word(group, start, end, declared=kind == "variable_assignment"))
         if operator:
             raise UnreadableError("a redirect without a target", operator_start)
-        if words and words[0].raw in _RESERVED:
+        if words and words[0].raw in RESERVED:
             raise UnreadableError(f"unexpected {words[0].raw}", begin)
         return Command(tuple(words), tuple(assignments), tuple(redirects), self._span(begin, last), keyword)
 
@@ -475,7 +466,7 @@ class Reader:
             kind, start, end = names[part.kind_id], part.start_byte, part.end_byte
             if kind == "word" and masked[start] in "{}[]" and not _PLAIN.fullmatch(masked, start, end):
                 # The grammar takes ``{ } [`` for one word.
-                pieces.extend([(kind, *match.span(), []) for match in _NOT_BLANK.finditer(masked, start, end)])
+                pieces.extend([(kind, *match.span(), []) for match in NOT_BLANK.finditer(masked, start, end)])
             elif kind == "file_descriptor" and not _DESCRIPTOR.fullmatch(masked, start, end):
                 pieces.append(("word", start, end, []))
             elif kind != "comment":
@@ -516,15 +507,15 @@ class Reader:
 
     def _plain_command(self, start: int, end: int) -> Command:
         """Return the command that ``text[start:end]`` is when only blanks in it have a meaning, which is common."""
-        words = [self._plain_word(match[0], *match.span()) for match in _NOT_BLANK.finditer(self._text, start, end)]
-        if words[0].raw in _RESERVED:
+        words = [self._plain_word(match[0], *match.span()) for match in NOT_BLANK.finditer(self._text, start, end)]
+        if words[0].raw in RESERVED:
             raise UnreadableError(f"unexpected {words[0].raw}", start)
         return Command(tuple(words), (), (), self._span(start, end))
 
     def _plain_word(self, raw: str, start: int, end: int) -> Word:
         if self._positions is None:
-            return Word(raw, _plain_parts(raw), Span(self._offsets[start], self._offsets[end - 1] + 1), start, end)
-        return Word(raw, _plain_parts(raw), self._span(start, end), self._index(start), self._index(end))
+            return Word(raw, plain_parts(raw), Span(self._offsets[start], self._offsets[end - 1] + 1), start, end)
+        return Word(raw, plain_parts(raw), self._span(start, end), self._index(start), self._index(end))
 
     def _joined(self, end: int, start: int) -> bool:
         """Return True if pieces that end and start there are of one word: a continued line does not end a word."""
@@ -927,12 +918,6 @@ def _blank_end(text: str, index: int) -> int:
 def _find_expansion(text: str, start: int, end: int) -> bool:
     """Return True if something is expanded in ``text[start:end]``, as far as quotes do not matter."""
     return bool(_EXPANSION.search(text, start, end))
-
-
-@lru_cache(maxsize=4096)
-def _plain_parts(text: str) -> tuple[Literal]:
-    """Return the parts of a word that is as plain as most are; scripts say the same words again and again."""
-    return (Literal(text, False),)
 
 
 def _append_unquoted(text: str, result: list[Part]) -> None:
