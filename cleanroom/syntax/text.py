@@ -147,6 +147,14 @@ def apply(text: str, edits: Iterable[Edit]) -> str:
     return "".join(result)
 
 
+def joined(text: str, edits: Iterable[Edit]) -> Edit:
+    """Return one edit that does what all ``edits`` do. Raises ValueError when there is none, or two overlap."""
+    first, *more = sorted(edits)
+    span = Span(first.span.start, max(edit.span.end for edit in (first, *more)))
+    changed = apply(text[: span.end], (first, *more))
+    return Edit(span, changed[span.start :])
+
+
 def diff(before: str, after: str, name: str) -> str:
     """Return a unified diff of two texts of the file ``name``, "" when they are equal."""
     import difflib

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator
 
 from cleanroom.formats.findings.fingerprints import advice
 from cleanroom.lint.findings import Checked, Finding
-from cleanroom.syntax.text import Source, Span
+from cleanroom.syntax.text import Source, Span, joined
 
+_SCREEN = 40  # lines of a suggestion: one who takes it has to see it whole
 _SEVERITIES = {"info": "INFO", "warning": "WARNING", "error": "ERROR"}
 
 
@@ -46,9 +47,10 @@ def _diagnostic(path: str, source: Source, finding: Finding) -> dict[str, object
         "code": {"value": finding.label},
     }
     if finding.fix is not None and finding.fix.safe and finding.fix.edits:
-        diagnostic["suggestions"] = [
-            {"range": _range(source, edit.span), "text": edit.text} for edit in finding.fix.edits
-        ]
+        edit = joined(source.text, finding.fix.edits)  # each suggestion is a click of its own
+        length = source.text.count("\n", edit.span.start, edit.span.end)
+        if max(length, edit.text.count("\n")) < _SCREEN:
+            diagnostic["suggestions"] = [{"range": _range(source, edit.span), "text": edit.text}]
     return diagnostic
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -16,6 +16,7 @@ from cleanroom.cli import main
 from cleanroom.formats.findings.fingerprints import fingerprinted
 from cleanroom.lint.findings import Checked
 from cleanroom.registries import FORMATS, RULES
+from cleanroom.syntax.text import apply
 from tests.support import program
 
 DOCKERFILE = (
@@ -242,6 +243,58 @@ def test_edits_are_in_sarif_and_rdjson_as_in_the_finding() -> None:
     assert suggestion["text"] == edit.text
     before = text.splitlines()[1].encode()[: suggestion["range"]["start"]["column"] - 1].decode()
     assert before == text[line_start : edit.span.start]  # bytes, not characters
+
+
+def offset_of(text: str, position: dict[str, int]) -> int:
+    lines = text.splitlines(keepends=True)
+    line = lines[position["line"] - 1] if position["line"] <= len(lines) else ""
+    before = sum(map(len, lines[: position["line"] - 1]))
+    return before + len(line.encode()[: position["column"] - 1].decode())
+
+
+def suggested(text: str) -> Iterator[tuple[str, str]]:
+    """Yield what the text is after each suggestion alone, and after the fix that it shows."""
+    file = checked(text)
+    if file.report.errors:
+        return
+    for row, finding in zip(json.loads(rendered("rdjson", file))["diagnostics"], file.report.findings, strict=True):
+        for suggestion in row.get("suggestions", ()):
+            start, end = (offset_of(text, suggestion["range"][side]) for side in ("start", "end"))
+            assert finding.fix is not None
+            yield text[:start] + suggestion["text"] + text[end:], apply(text, finding.fix.edits)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "FROM debian:12\nRUN apt-get install -y curl\nRUN apt-get update && apt-get install -y é \\\n && true\n"
+        "RUN rm -rf /var/lib/apt/lists/*\n",
+        "FROM debian:12\nRUN rm -rf /var/lib/apt/lists/* && apt-get update && apt-get install -y git\n",
+        "FROM python:3.12\nRUN pip install a; \\\n  echo é; \\\n  pip install b; pip3 install c\nRUN pip cache purge\n",
+    ],
+)
+def test_each_suggestion_is_the_whole_fix(text: str) -> None:
+    found = list(suggested(text))
+    assert found
+    for alone, fixed in found:
+        assert alone == fixed
+
+
+def test_a_suggestion_that_fills_more_than_a_screen_is_none() -> None:
+    packages = "".join(f"  package-{number} \\\n" for number in range(50))
+    text = f"FROM debian:12\nRUN pip install \\\n{packages}  x && pip install y\n"
+    assert any(finding.fix and finding.fix.safe for finding in checked(text).report.findings)
+    assert not list(suggested(text))
+
+
+@pytest.mark.shared
+def test_each_suggestion_is_the_whole_fix_of_real_files(corpus: list[tuple[str, str]]) -> None:
+    count = 0
+    for _, text in corpus[::4]:
+        for alone, fixed in suggested(text.replace("\r", "")):
+            count += 1
+            assert alone == fixed
+    assert count > 50
 
 
 def test_hadolint_goes_by_its_own_codes() -> None:
