@@ -63,6 +63,11 @@ def run(tool: str, folder: Path, rules: Path, *options: str) -> str:
     return done.stdout
 
 
+def semgrep_fixed(folder: Path, rules: Path) -> None:
+    """Have Semgrep write the fixes of the exported rules into the files of ``folder``."""
+    run("semgrep", folder, rules, "--autofix")
+
+
 def semgrep(folder: Path, rules: Path) -> Found:
     report = json.loads(run("semgrep", folder, rules, "--json"))
     errors = [error for error in report["errors"] if error.get("level") == "error"]

@@ -33,7 +33,8 @@ def _rule(match: Match) -> dict[str, object]:
         "languages": ["dockerfile"],
         "severity": "WARNING",
         "message": f"{match.title}. {_advice(match)}",
-        "pattern-regex": rf"{_RUN}{not_cleaned}{_BODY}{match.before}{match.fills}{not_prevented}",
+        # One group, the first, that the fix puts the option behind: the match ends with the verb.
+        "pattern-regex": rf"({_RUN}{not_cleaned}{_BODY}{match.before}{match.fills}){not_prevented}",
         "metadata": {
             "category": "best-practice",
             "technology": ["docker", match.manager],
@@ -42,8 +43,7 @@ def _rule(match: Match) -> dict[str, object]:
         },
     }
     if match.option:
-        # The match ends with the verb; the option is to stand behind it.
-        rule["fix-regex"] = {"regex": r"\A([\s\S]*)\Z", "replacement": rf"\1 {match.option}", "count": 1}
+        rule["fix"] = f"$1 {match.option}"
     return rule
 
 

@@ -158,6 +158,26 @@ def test_rules_run_in_the_real_tool(tool: str, tmp_path: Path) -> None:
     assert 100 * both / mine >= LEAST[tool]
 
 
+@pytest.mark.oracle
+def test_fixes_of_semgrep_rules_are_ours(tmp_path: Path) -> None:
+    """Where an option is the best remedy, and one command of the file wants it."""
+    if not export_tools.is_there("semgrep"):
+        pytest.skip("semgrep is not installed")
+    texts = {
+        "apk": "FROM alpine:3.20\nRUN apk add curl\n",
+        "apk_options": "FROM alpine:3.20\nRUN set -e; \\\n    apk --quiet add \\\n      curl git\n",
+        "pip": "FROM python:3.12\nRUN true && pip install flask && rm -rf /src\n",
+        "pip_module": "FROM python:3.12\nRUN python3 -m pip install -r /requirements.txt\n",
+    }
+    folder = export_tools.lay_out(texts, tmp_path / "files")
+    export_tools.semgrep_fixed(folder, tmp_path / "rules")
+    for file in folder.iterdir():
+        before = texts[file.name.partition(".")[0]]
+        after = cleanroom.fix(before).text
+        assert after != before
+        assert file.read_text("utf-8") == after
+
+
 class Links(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
