@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from cleanroom.recipes.facts import applies, by_sudo, home_of, remedy_text
 from cleanroom.recipes.library import Library
-from cleanroom.recipes.model import Recipe, Remedy
+from cleanroom.recipes.model import Base, Recipe, Remedy
 
 KINDS = ("clean", "prevent", "mount")
 _FIRST_UID = "1000"  # of the first user who is added, on Debian, Alpine, Fedora and what is built on them
@@ -46,39 +46,13 @@ def query(
 
     It covers ``cache``, or as many caches as the image keeps. Raises NoRemedy.
     """
-    from cleanroom.suggest import did_you_mean
-
-    known = [item.id for item in recipe.caches]
-    if cache and cache not in known:
-        raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
     image = base or recipe.official_image
     place = library.base(image)
     name = (user or place.user or "root").partition(":")[0]
     name = next((known for known, uid in place.uids.items() if uid == name), name)
     is_root = name in ("root", "0")
-    wanted = {
-        item.id
-        for item in recipe.caches
-        if not item.minor
-        and (item.id == cache or not cache)
-        and (cache or item.kept_out_by_file not in place.files or not item.kept_out_by_file)
-    }
-    wanted = wanted or set(known)  # all it has are small, or kept out by the image
-    candidates = [
-        remedy
-        for remedy in recipe.remedies
-        if remedy.kind == prefer
-        and wanted & set(remedy.caches)
-        and applies(remedy.versions, remedy.bases, place, recipe.id)
-    ]
-    if not recipe.caches:
-        raise NoRemedy(f"{recipe.id} leaves nothing to {prefer}: {recipe.without[prefer]}")
-    if not candidates:
-        kinds = sorted({remedy.kind for remedy in recipe.remedies})
-        reason = f": {recipe.without[prefer]}" if prefer in recipe.without else ""
-        raise NoRemedy(
-            f"{recipe.id} has no way to {prefer}{reason}; ask for another with --prefer (there are: {', '.join(kinds)})"
-        )
+    wanted = _wanted(recipe, cache, place)
+    candidates = _candidates(recipe, prefer, wanted, place)
     # What only root can do is for another user when there is nothing else: by sudo, as the install was.
     candidates = [remedy for remedy in candidates if is_root or not remedy.root_only] or candidates
     best = max(candidates, key=lambda remedy: len(wanted & set(remedy.caches)))
@@ -106,6 +80,41 @@ def query(
         {key: home + value[1:] if value.startswith("~/") else value for key, value in best.environment.items()},
         best,
     )
+
+
+def _wanted(recipe: Recipe, cache: str, place: Base) -> set[str]:
+    """Return the caches that are asked for: the one, or all that the image keeps. Raises NoRemedy."""
+    from cleanroom.suggest import did_you_mean
+
+    known = [item.id for item in recipe.caches]
+    if cache in known:
+        return {cache}
+    if cache:
+        raise NoRemedy(f"{recipe.id} has no cache {cache!r}{did_you_mean(cache, known)} (it has: {', '.join(known)})")
+    large = {
+        item.id
+        for item in recipe.caches
+        if not item.minor and not (item.kept_out_by_file and item.kept_out_by_file in place.files)
+    }
+    return large or set(known)  # all it has are small, or kept out by the image
+
+
+def _candidates(recipe: Recipe, kind: str, wanted: set[str], place: Base) -> list[Remedy]:
+    """Return the remedies of a kind that hold on an image and empty something that is wanted. Raises NoRemedy."""
+    if not recipe.caches:
+        raise NoRemedy(f"{recipe.id} leaves nothing to {kind}: {recipe.without[kind]}")
+    found = [
+        remedy
+        for remedy in recipe.remedies
+        if remedy.kind == kind
+        and wanted & set(remedy.caches)
+        and applies(remedy.versions, remedy.bases, place, recipe.id)
+    ]
+    if not found:
+        kinds = ", ".join(sorted({remedy.kind for remedy in recipe.remedies}))
+        reason = f": {recipe.without[kind]}" if kind in recipe.without else ""
+        raise NoRemedy(f"{recipe.id} has no way to {kind}{reason}; ask for another with --prefer (there are: {kinds})")
+    return found
 
 
 def answers(recipe: Recipe, library: Library) -> Mapping[str, Answer]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from msgspec import Struct
 
@@ -535,68 +536,78 @@ def knows_mounts(site: Site) -> bool:
 
 def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     """Return the plan that mounts a cache over each target of which the RUN leaves something. Raises DeclinedError."""
-    layer = site.layer
-    recipe = left[0].fill.recipe
-    uid = layer.uid
-    owner = ""
-    if uid != "0":
-        if not uid:
-            name = layer.user.partition(":")[0]
-            raise DeclinedError(f"a cache mount belongs to root, and the number of the user {name} is not known")
-        # Builders keep one cache for all that ask for the same place, with the owner that asked first.
-        owner = f",id={{}}-{uid},uid={uid}"
-        gid = layer.user.partition(":")[2]
-        if gid.isdigit():
-            owner += f",gid={gid}"
-    elif any(outcome.fill.sudo for outcome in left) and site.is_root() is not True:
-        raise DeclinedError("it is not known whose cache sudo fills")
+    layer, recipe = site.layer, left[0].fill.recipe
+    owner = _owner(site, left)
     fills = [outcome.fill for outcome in left if outcome.fill.cache.id in remedy.caches]
     flags: list[str] = []
-    for target in remedy.targets:
-        place = at_home(target, layer.home)
-        if not re.fullmatch(r"/[\w./@+-]+", place):
-            raise DeclinedError("the home of the user in force is not known")
-        if not any(below(path, place) for fill in fills for path in fill.paths):
-            continue
-        if any(below(place, other.target) or below(other.target, place) for other in layer.mounts):
-            raise DeclinedError(f"there is a mount on {place} already")
+    for place in _places(site, remedy, fills):
+        _check_mountable(site, place)
         sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
         name = recipe.id if len(remedy.targets) == 1 else f"{recipe.id}-{place.rpartition('/')[2]}"
         flags.append(_like_others(site, place) or f"--mount=type=cache,target={place}{sharing}{owner.format(name)}")
-        covered = [
-            event
-            for event in layer.events
-            if isinstance(event, Fill) and any(below(path, place) for path in event.paths)
-        ]
-        for fill in covered:
-            file = fill.cache.kept_out_by_file
-            if fill.prevented not in ("", "?") and (fill.prevented != file or file in layer.base.files):
-                raise DeclinedError(f"{fill.prevented} would keep the mount on {place} empty")
-        for event in layer.events:
-            if isinstance(event, (Clean, Remove)) and any(empties(event, fill) for fill in covered):
-                raise DeclinedError("the RUN empties the cache by itself, which would empty the mount")
-    if not flags or not all(
-        any(below(path, flag_target) for flag_target in _targets(flags)) for fill in fills for path in fill.paths
-    ):
+    targets = _targets(flags)
+    if not flags or not all(any(below(path, target) for target in targets) for fill in fills for path in fill.paths):
         shown = fills[0].paths[0].replace(UNKNOWN, "…") if fills[0].paths else "?"
         raise DeclinedError(f"the cache lies elsewhere here: {shown}")
-    plan = Plan(
-        f"mount a cache on {', '.join(_targets(flags))}", [], taken=mounted(site.ledger, layer, _targets(flags))
-    )
-    instruction = layer.instruction
-    match = re.compile(r"(?:ONBUILD\s+)?RUN\b", re.IGNORECASE).match(site.text, instruction.span.start)
-    if instruction.flags:
-        at = instruction.flags[-1].span.end
-    elif match:
-        at = match.end()
-    else:
-        raise DeclinedError("the RUN is broken over lines before its first word")
+    at = _behind_flags(site)
+    plan = Plan(f"mount a cache on {', '.join(targets)}", [], taken=mounted(site.ledger, layer, targets))
     plan.edits.append(Edit(Span(at, at), "".join(f" {flag}" for flag in flags)))
     for name, value in remedy.environment.items():
         plan.edits += _environment(site, remedy, recipe, name, value)
     if not knows_mounts(site):
         plan.why = "the file does not say that its builder knows cache mounts (a syntax directive does)"
     return plan
+
+
+def _owner(site: Site, left: list[Outcome]) -> str:
+    """Return the options by which a mount belongs to the user in force; ``{}`` is its name. Raises DeclinedError."""
+    layer = site.layer
+    if layer.uid == "0":
+        if any(outcome.fill.sudo for outcome in left) and site.is_root() is not True:
+            raise DeclinedError("it is not known whose cache sudo fills")
+        return ""
+    name, _, gid = layer.user.partition(":")
+    if not layer.uid:
+        raise DeclinedError(f"a cache mount belongs to root, and the number of the user {name} is not known")
+    # Builders keep one cache for all that ask for the same place, with the owner that asked first.
+    return f",id={{}}-{layer.uid},uid={layer.uid}" + (f",gid={gid}" if gid.isdigit() else "")
+
+
+def _places(site: Site, remedy: Remedy, fills: list[Fill]) -> Iterator[str]:
+    """Yield the targets of a remedy into which one of ``fills`` goes. Raises DeclinedError."""
+    for target in remedy.targets:
+        place = at_home(target, site.layer.home)
+        if not re.fullmatch(r"/[\w./@+-]+", place):
+            raise DeclinedError("the home of the user in force is not known")
+        if any(below(path, place) for fill in fills for path in fill.paths):
+            yield place
+
+
+def _check_mountable(site: Site, place: str) -> None:
+    """Raise DeclinedError where a mount on ``place`` is in the way of another, or would stay or become empty."""
+    layer = site.layer
+    if any(below(place, other.target) or below(other.target, place) for other in layer.mounts):
+        raise DeclinedError(f"there is a mount on {place} already")
+    fills = [event for event in layer.events if isinstance(event, Fill) and any(below(p, place) for p in event.paths)]
+    for fill in fills:
+        file = fill.cache.kept_out_by_file
+        if fill.prevented not in ("", "?") and (fill.prevented != file or file in layer.base.files):
+            raise DeclinedError(f"{fill.prevented} would keep the mount on {place} empty")
+    if any(
+        isinstance(event, (Clean, Remove)) and any(empties(event, fill) for fill in fills) for event in layer.events
+    ):
+        raise DeclinedError("the RUN empties the cache by itself, which would empty the mount")
+
+
+def _behind_flags(site: Site) -> int:
+    """Return the offset at which a RUN takes another flag. Raises DeclinedError."""
+    instruction = site.layer.instruction
+    if instruction.flags:
+        return instruction.flags[-1].span.end
+    match = re.compile(r"(?:ONBUILD\s+)?RUN\b", re.IGNORECASE).match(site.text, instruction.span.start)
+    if match is None:
+        raise DeclinedError("the RUN is broken over lines before its first word")
+    return match.end()
 
 
 def _targets(flags: list[str]) -> list[str]:
