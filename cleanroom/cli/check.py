@@ -31,6 +31,8 @@ from cleanroom.project.reading import STDIN
 @click.option("--statistics", is_flag=True, help="Print how many findings there are of each kind, in place of them.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @click.option("--write-baseline", metavar="FILE", help="Write what is found to FILE, for --baseline, and end.")
+@click.option("--add-ignores", is_flag=True, help="Write comments into the files that ignore what is found, and end.")
+@click.option("--reason", metavar="WORDS", help="With --add-ignores: why, for those who read the comments.")
 @click.option("--fix", is_flag=True, help="First apply the fixes that cannot break a build, as the command fix does.")
 @selector_options("Report")
 @click.option(
@@ -56,10 +58,16 @@ def command(
     Exits 0 when there is nothing, 1 when there are findings, 2 when something could not be read. Options replace what
     the settings say: [tool.cleanroom] in pyproject.toml, or cleanroom.toml.
     """
+    if given["add_ignores"] and (fix or given["write_baseline"]):
+        raise click.UsageError("--add-ignores excludes --fix and --write-baseline")
+    if given["reason"] is not None and not given["add_ignores"]:
+        raise click.UsageError("--reason is for --add-ignores")
     asked = Given(given, fail_on=fail_on)
     if asked.shows(paths):
         return 0
     found = asked.find(paths)
+    if given["add_ignores"]:
+        return _add_ignores(found, asked.reader, _reason(given["reason"] or ""))
     if asked.writes_baseline:
         return _write_baseline(found, given["write_baseline"], asked.reader)
     wanted = check.Wanted(form, outputs, asked.reader, is_verbose(), quiet, exit_zero, statistics)
@@ -69,6 +77,30 @@ def command(
     except check.OutputError as error:
         raise click.ClickException(str(error)) from None
     return code if is_fixed else ERROR
+
+
+def _reason(words: str) -> str:
+    """Return a reason as it can stand in a comment. Raises BadParameter."""
+    if any(not char.isprintable() for char in words):
+        raise click.BadParameter("--reason: one line, of letters that can be seen")
+    return words.strip(" ,#:-")
+
+
+def _add_ignores(found: Found, reader: str, reason: str) -> int:
+    from cleanroom.project import ignoring
+    from cleanroom.project.jobs import note
+
+    for line in (*found.notes, *found.errors):
+        note(line)
+    count, failed = 0, bool(found.errors)
+    for outcome in ignoring.run(found.files, reader, reason, verbose=is_verbose()):
+        click.echo(outcome.text.encode("utf-8", "surrogateescape"), nl=False)
+        for line in (*outcome.lines, *outcome.notes):
+            note(line)
+        count += outcome.hidden
+        failed |= outcome.failed
+    note(f"{count} finding{'s' * (count != 1)} ignored by comments.")
+    return ERROR if failed else 0
 
 
 def _write_baseline(found: Found, file: str, reader: str) -> int:

@@ -37,6 +37,10 @@ def check(ledger: Ledger, rules: Mapping[str, Rule], options: Options, *, fixes:
     found, suppressed = run_rules(ledger, rules, options)
     if fixes:
         found = [with_fix(ledger, finding, options.prefer) for finding in found]
+    else:
+        found = [
+            replace(finding, fix=None, no_fix="") if finding.fix or finding.no_fix else finding for finding in found
+        ]
     return Report(tuple(found), tuple(ledger.unresolved), suppressed=tuple(suppressed))
 
 
@@ -95,5 +99,7 @@ def with_fix(ledger: Ledger, finding: Finding, prefer: str = "", *, unsafe: bool
     """Return the finding with its fix, or with the reason why it has none."""
     from cleanroom.lint.fixes import propose
 
+    if finding.fix or finding.no_fix:  # whoever found it knows
+        return finding
     fix = propose(ledger, finding, prefer=prefer, unsafe=unsafe)
     return replace(finding, no_fix=fix) if isinstance(fix, str) else replace(finding, fix=fix)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from cleanroom.engine.ledger import Ledger
-from cleanroom.lint.findings import Finding, Suppressed
+from cleanroom.lint.findings import Finding, Fix, Suppressed
 from cleanroom.lint.rules import finding as finding_at
 from cleanroom.lint.selectors import UnknownName, resolve, selects
-from cleanroom.syntax.text import Span
+from cleanroom.syntax.text import Edit, Span
 
 _COMMENT = re.compile(
     r"""\s*(?P<tool>cleanroom|hadolint)\s*:?\s*(?P<all>global\s+)?(?P<what>ignore(?:-file)?)\s*=\s*
@@ -19,7 +20,26 @@ _COMMENT = re.compile(
     re.VERBOSE,
 )
 _MEANT = re.compile(r"\s*cleanroom(?:\s*:\s*\S|\s+(?:ignore|ignore-file|disable|noqa)\b)", re.IGNORECASE)
+_DIRECTIVE = re.compile(r"[ \t]*#[ \t]*\w+[ \t]*=")
 _SAME_IN_HADOLINT = ("left-behind", "cleaned-late", "cleaned-early")  # rules that its codes are about too
+
+
+def comment(selectors: Iterable[str], reason: str = "") -> str:
+    """Return the comment that hides what the selectors name in the instruction below it."""
+    return f"# cleanroom: ignore={','.join(selectors)} {reason}".rstrip()
+
+
+def extended(line: str, selectors: Iterable[str], reason: str = "") -> str | None:
+    """Return a line that is such a comment with more selectors, None where it is none or has another reason."""
+    indent, mark, text = line.partition("#")
+    match = _COMMENT.match(text) if mark and not indent.strip() else None
+    if match is None or match["tool"] != "cleanroom" or match["all"] or match["what"] == "ignore-file":
+        return None
+    if reason and text[match.end() :].strip(" \t#:-") != reason:
+        return None
+    start, end = match.span("selectors")
+    both = dict.fromkeys((*(part.strip() for part in text[start:end].split(",")), *selectors))
+    return f"{indent}#{text[:start]}{','.join(both)}{text[end:]}"
 
 
 class Ignore(Struct):
@@ -33,6 +53,7 @@ class Ignore(Struct):
     peer: str = ""  # "hadolint" for hadolint's own comments
     unknown: tuple[str, ...] = ()  # what is wrong with selectors that mean nothing, in words
     used: set[str] = set()  # selectors that hid a finding
+    listed: Span = Span(0, 0)  # where the selectors stand
 
 
 def read(ledger: Ledger, rules: Collection[str]) -> list[Ignore]:
@@ -55,7 +76,9 @@ def read(ledger: Ledger, rules: Collection[str]) -> list[Ignore]:
         peer = "hadolint" if match["tool"] == "hadolint" else ""
         known, unknown = (selectors, []) if peer else _resolved(selectors, ledger, rules)
         reason = comment.text[match.end() :].strip(" \t#:-")
-        found.append(Ignore(tuple(known), first, last, comment.span, reason, peer, tuple(unknown)))
+        start = comment.span.end - len(comment.text)
+        listed = Span(start + match.start("selectors"), start + match.end("selectors"))
+        found.append(Ignore(tuple(known), first, last, comment.span, reason, peer, tuple(unknown), listed=listed))
     return found
 
 
@@ -100,16 +123,38 @@ def unused(
 ) -> Iterator[Finding]:
     """Yield a finding for each comment of ours that hides nothing. ``ran`` are the rules that ran, of all ``rules``."""
     for ignore in ignores:
-        if not ignore.peer and (why := _why_unused(ignore, ran, rules)):
-            yield finding_at(ledger, None, "unused-ignore", "info", None, None, ignore.span, why)
+        if ignore.peer:
+            continue
+        idle = [item for item in ignore.selectors if item not in ignore.used]
+        idle = [item for item in idle if (rule := item.partition("[")[0]) in ran or rule not in rules]
+        why = _why_unused(ignore, idle)
+        if why:
+            found = finding_at(ledger, None, "unused-ignore", "info", None, None, ignore.span, why)
+            fix = _without(ledger, ignore, idle)
+            yield replace(found, no_fix=fix) if isinstance(fix, str) else replace(found, fix=fix)
 
 
-def _why_unused(ignore: Ignore, ran: Collection[str], rules: Collection[str]) -> str:
+def _why_unused(ignore: Ignore, idle: Collection[str]) -> str:
     """Return what is wrong with a comment, "" when it is as it should be."""
     if ignore.unknown:
         return f"this comment ignores nothing: {'; '.join(ignore.unknown)}"
     if not ignore.selectors:
         return "this comment cannot be read; write # cleanroom: ignore=left-behind, or left-behind[apt.lists]"
-    idle = [item for item in ignore.selectors if item not in ignore.used]
-    idle = [item for item in idle if (rule := item.partition("[")[0]) in ran or rule not in rules]
     return f"this comment ignores nothing: no {', '.join(idle)} here" if idle else ""
+
+
+def _without(ledger: Ledger, ignore: Ignore, idle: Collection[str]) -> Fix | str:
+    """Return the fix that drops a comment, or the selectors of it that are idle; else why there is none."""
+    if ignore.unknown or not ignore.selectors:
+        return "what it was meant to ignore is for its author to tell"
+    text = ledger.dockerfile.text
+    used = [item for item in ignore.selectors if item not in idle]
+    if used:
+        return Fix(True, f"drop {', '.join(idle)} from the comment", (Edit(ignore.listed, ",".join(used)),))
+    start = text.rfind("\n", 0, ignore.span.start) + 1
+    end = text.find("\n", ignore.span.end) + 1 or len(text)
+    if text[start : ignore.span.start].strip() or text[ignore.span.end : end].strip():
+        return "something else stands on its line"
+    if _DIRECTIVE.match(text, end) and not text[:start].strip():
+        return "the comment below it would become a parser directive"
+    return Fix(True, "drop the comment", (Edit(Span(start, end), ""),))

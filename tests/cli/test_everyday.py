@@ -13,7 +13,7 @@ import pytest
 
 from cleanroom.cli import cli
 from cleanroom.project import settings_reference
-from tests.cli.test_cli import CLEAN, DIRTY, Result, Run, run
+from tests.cli.test_cli import CLEAN, DIRTY, Result, Run, cleanroom_process, run
 from tests.support import ROOT
 
 __all__ = ["run"]  # a fixture
@@ -107,6 +107,24 @@ def test_a_baseline_survives_moved_lines_and_folders(run: Run, monkeypatch: pyte
     assert run("check", "-q", "--statistics", "Dockerfile").out.startswith("1 ")
     assert run("check", "--write-baseline", "../known.json", ".").err == "../known.json: 2 findings\n"
     assert run("check", str(Path("Dockerfile").absolute())).code == 0
+
+
+def test_add_ignores(run: Run) -> None:
+    Path("a").mkdir()
+    Path("a/Dockerfile").write_text(DIRTY)
+    Path("Dockerfile").write_text(APT)
+    run("check", "--write-baseline", "known.json", "a")
+    result = run("check", "--add-ignores", "--reason", "as ever", "--baseline", "known.json", ".")
+    assert (result.code, result.out) == (0, "")
+    assert result.err == "Dockerfile:2: ignored: left-behind[apt.lists]\n1 finding ignored by comments.\n"
+    assert "# cleanroom: ignore=left-behind[apt.lists] as ever\nRUN apt-get" in Path("Dockerfile").read_text()
+    assert Path("a/Dockerfile").read_text() == DIRTY
+    done = cleanroom_process("check", "--add-ignores", "-", input=APT)
+    assert done.stdout == APT.replace("RUN", "# cleanroom: ignore=left-behind[apt.lists]\nRUN")
+    assert run("check", "--add-ignores", "nowhere").code == 2
+    assert run("check", "--add-ignores", "--fix", ".").code == 2
+    assert run("check", "--reason", "x", ".").code == 2
+    assert run("check", "--add-ignores", "--reason", "one\ntwo", ".").code == 2
 
 
 @pytest.mark.parametrize("text", ["", "[]", '{"schema": "x"}', '{"schema": "cleanroom/baseline/1", "files": [1]}'])
