@@ -15,7 +15,7 @@ from cleanroom.lint.selectors import UnknownName, resolve, selects
 from cleanroom.syntax.text import Edit, Span
 
 _COMMENT = re.compile(
-    r"""\s*(?P<tool>cleanroom|hadolint)\s*:?\s*(?P<all>global\s+)?(?P<what>ignore(?:-file)?)\s*=\s*
+    r"""\s*(?P<tool>cleanroom|hadolint)\s*:?\s*(?:(?P<scope>global|stage)\s+)?(?P<what>ignore(?:-file)?)\s*=\s*
     (?P<selectors>[^\s,\#]+(?:\s*,\s*[^\s,\#]+)*)""",  # what follows is the reason
     re.VERBOSE,
 )
@@ -67,11 +67,7 @@ def read(ledger: Ledger, rules: Collection[str]) -> list[Ignore]:
             if _MEANT.match(comment.text):
                 found.append(Ignore((), 1, 0, comment.span))
             continue
-        first, last = 0, len(ledger.source)
-        if not match["all"] and match["what"] != "ignore-file":
-            following = (item for item in ledger.dockerfile.instructions if item.end_line >= comment.line)
-            instruction = next(following, None)
-            first, last = (instruction.line, instruction.end_line) if instruction else (1, 0)
+        first, last = _lines(ledger, comment.line, "global" if match["what"] == "ignore-file" else match["scope"])
         selectors = [part.strip() for part in match["selectors"].split(",")]
         peer = "hadolint" if match["tool"] == "hadolint" else ""
         known, unknown = (selectors, []) if peer else _resolved(selectors, ledger, rules)
@@ -80,6 +76,20 @@ def read(ledger: Ledger, rules: Collection[str]) -> list[Ignore]:
         listed = Span(start + match.start("selectors"), start + match.end("selectors"))
         found.append(Ignore(tuple(known), first, last, comment.span, reason, peer, tuple(unknown), listed=listed))
     return found
+
+
+def _lines(ledger: Ledger, line: int, scope: str | None) -> tuple[int, int]:
+    """Return the first and the last line that a comment on ``line`` is about; one of a stage, to the stage's end."""
+    if scope == "global":
+        return 0, len(ledger.source)
+    following = next((item for item in ledger.dockerfile.instructions if item.end_line >= line), None)
+    if following is None:
+        return 1, 0
+    last = following
+    if scope == "stage":
+        stage = [stage for stage in ledger.dockerfile.stages if stage.instruction.line <= following.line][-1]
+        last = (stage.instruction, *stage.instructions)[-1]
+    return following.line, last.end_line
 
 
 def _resolved(selectors: Iterable[str], ledger: Ledger, rules: Collection[str]) -> tuple[list[str], list[str]]:

@@ -5,9 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cleanroom.engine.events import Fill
-from cleanroom.engine.ledger import Ledger
+from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, finding
+
+
+def _installs(layer: Layer) -> Iterator[Fill]:
+    """Yield the fills of a layer but for what any command of a manager leaves that keeps more where it installs."""
+    for event in layer.events:
+        if isinstance(event, Fill) and (not event.cache.minor or all(cache.minor for cache in event.recipe.caches)):
+            yield event
+
+
+def _flags(layer: Layer) -> set[str]:
+    return {flag.text for flag in layer.instruction.flags}
 
 
 def find(ledger: Ledger) -> Iterator[Finding]:
@@ -21,10 +32,12 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                 continue
             if above.instruction.onbuild or layer.instruction.onbuild:
                 continue
-            before = {event.recipe.id for event in above.events if isinstance(event, Fill)}
+            if _flags(above) != _flags(layer):
+                continue  # a mount or a network of one RUN is not meant for the other
+            before = {fill.recipe.id for fill in _installs(above)}
             seen: set[str] = set()
-            for event in layer.events:
-                if isinstance(event, Fill) and event.recipe.id in before and event.recipe.id not in seen:
+            for event in _installs(layer):
+                if event.recipe.id in before and event.recipe.id not in seen:
                     seen.add(event.recipe.id)
                     yield finding(
                         ledger,
