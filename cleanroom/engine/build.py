@@ -43,6 +43,7 @@ def build(
     ledger = Ledger(dockerfile, source, stages, [], unresolved, library)
     for stage in stages:
         settle(ledger, stage)
+    unresolved.sort(key=lambda entry: entry.line)
     return ledger
 
 

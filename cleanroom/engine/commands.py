@@ -13,7 +13,7 @@ from cleanroom.engine.argv import split_options
 from cleanroom.engine.assumptions import ORDINARY_SCRIPTS, is_ordinary_target, script_of
 from cleanroom.engine.calls import Call, Environment, unwrap
 from cleanroom.engine.effects import Effects
-from cleanroom.engine.events import NO_GUARDS, Guards
+from cleanroom.engine.events import NO_GUARDS, Fill, Guards
 from cleanroom.engine.invocation import Invocation, change_settings, events, reads_at_start
 from cleanroom.engine.options import PYTHON, SHELLS, read_python, read_shell, read_su
 from cleanroom.engine.process import Process, Trap
@@ -369,11 +369,8 @@ class Commands(Effects):
             return  # its commands are not of a shell that is read here
         words = [plain(word) for word in rest]
         operands, options = split_options(words, program)
-        if (index := _command_in(words, operands, program)) or (
-            "" in program.runs and operands and self.library.program(operands[0])
-        ):
-            self.invoke(call.to(rest[index or words.index(operands[0]) :]))
-            return
+        if other := self.command_of(rest, operands, program):
+            operands, options = split_options(words[: len(words) - len(other) + 1], program)  # the rest is the other's
         environment = self.process.environment()
         texts = [environment.get(name, "") for name in program.option_variables]
         hidden = call.hidden_options or any(text is None or UNKNOWN in text for text in texts)
@@ -397,12 +394,27 @@ class Commands(Effects):
             hidden_options=hidden,
             may_be=self.library.may_be(recipe, program, operands[0] if operands else ""),
         )
+        found = events(invocation, self.events, call.span, call.guards, sudo=process.sudo)
+        if other:  # itself it may fetch something first: uv run --with flask gunicorn
+            for fill in [event for event in found if isinstance(event, Fill)]:
+                self.emit(fill)
+            self.invoke(call.to(other))
+            return
         if len(operands) > 1 and operands[0] in program.scripts and not is_ordinary_target(operands[1]):
             self.not_seen(f"{program.names[0]} {operands[0]} {operands[1]}", call.span)
         change_settings(invocation)
         self.wanted.update(reads_at_start(invocation))
-        for event in events(invocation, self.events, call.span, call.guards, sudo=process.sudo):
+        for event in found:
             self.emit(event)
+
+    def command_of(self, rest: list[str], operands: list[str], program: Program) -> list[str]:
+        """Return the command that a manager is to run (``conda run -n x pip install y``), empty where there is none."""
+        words = [plain(word) for word in rest]
+        if index := _command_in(words, operands, program):
+            return rest[index:]
+        if "" in program.runs and operands and self.library.program(operands[0]):
+            return rest[words.index(operands[0]) :]
+        return []
 
 
 def _command_in(words: list[str], operands: list[str], program: Program) -> int:

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from cleanroom.engine.events import Clean, Event, Fill, Guards, Remove
+from cleanroom.engine.events import Clean, Event, Fill, Guards, Remove, Unresolved
 from cleanroom.engine.ledger import Layer, Ledger, Outcome, StageLedger, Status
 from cleanroom.syntax.dockerfile import Instruction
-from cleanroom.syntax.paths import UNKNOWN, braces, covers, plain
+from cleanroom.syntax.paths import UNKNOWN, braces, covers, plain, readable
 
 
 def runs_whenever(events: Iterable[Guards], fill: Guards) -> bool:
@@ -37,7 +37,7 @@ _HOME = re.compile(r"/home/[^/]+")
 def empties(event: Event, fill: Fill) -> bool | None:
     """Return True if ``event`` empties the cache of ``fill``; None when that is not known."""
     if isinstance(event, Remove):
-        return _removes(event.patterns, fill.paths, event.recursive or fill.cache.flat)
+        return _removes(event.patterns, fill.paths, event.recursive, fill.cache.flat)
     if isinstance(event, Clean):
         if event.recipe.id == fill.recipe.id:
             return fill.cache.id in event.paths and _overlap(event.paths[fill.cache.id], fill.paths)
@@ -46,18 +46,24 @@ def empties(event: Event, fill: Fill) -> bool | None:
 
 
 @lru_cache(maxsize=256)  # a layer may fill the same cache often
-def _removes(patterns: tuple[str, ...], paths: tuple[str, ...], folders: bool) -> bool | None:
-    """Return True if removing ``patterns`` empties one of ``paths``, which is a folder that it has to take."""
+def _removes(patterns: tuple[str, ...], paths: tuple[str, ...], recursive: bool, flat: bool) -> bool | None:
+    """Return True if removing ``patterns`` empties one of ``paths``, of files if ``flat``, else with folders."""
     unknown = False
     for path in paths:
         for pattern in patterns:
             verdict = covers(pattern, path)
             if path.startswith("~") and (home := _HOME.match(pattern)):
                 verdict = None if covers("~" + pattern[home.end() :], path) else False  # it may be this home
-            if verdict and folders:
+            if verdict and (recursive or (flat and _names_files(pattern, path))):
                 return True
             unknown = unknown or verdict is None
     return None if unknown else False
+
+
+def _names_files(pattern: str, path: str) -> bool:
+    """Return True if a pattern that covers ``path`` names what is in a folder, not the folder or one above it."""
+    parts = len(path.strip("/").split("/"))
+    return len(pattern.strip("/").split("/")) > parts - ("*" in path.rpartition("/")[2])
 
 
 def _overlap(ones: tuple[str, ...], others: tuple[str, ...]) -> bool | None:
@@ -84,6 +90,8 @@ def settle(ledger: Ledger, stage: StageLedger) -> None:
                 continue
             outcome = _outcome(event, layer, misses)
             ledger.outcomes.append(outcome)
+            if outcome.state == Status.UNKNOWN and not event.cache.minor:
+                _note_unknown(ledger, outcome)
             if outcome.state == Status.LEFT and event.tops_up and _is_there(ledger, stage, outcome):
                 outcome.state = Status.PRESENT
             if outcome.state != Status.LEFT:
@@ -101,6 +109,25 @@ def settle(ledger: Ledger, stage: StageLedger) -> None:
                     reads = ledger.used_at_start(other.stage.index)
             if outcome.late is None and (event.recipe.id, event.cache.id) in reads:
                 outcome.state = Status.USED
+
+
+def _note_unknown(ledger: Ledger, outcome: Outcome) -> None:
+    """Say why it is not known what became of a fill."""
+    fill = outcome.fill
+    name = fill.recipe.name
+    place = f"{readable(fill.paths[0])}, a cache of {name}," if fill.paths else ""
+    by: Event = fill
+    if fill.prevented:
+        reason = f"whether this fills {place or f'a cache of {name}'} is not known"
+    elif not place:
+        reason = f"where {name} keeps {fill.cache.what} is not known"
+    else:
+        cleanups = (event for event in outcome.layer.events[fill.order :] if isinstance(event, (Clean, Remove)))
+        by = next((event for event in cleanups if empties(event, fill) is None), fill)
+        reason = f"whether this empties {place} is not known"
+    line = ledger.source.position(by.span.start)[0]
+    if all(entry.line != line for entry in ledger.unresolved):  # else it is told why
+        ledger.unresolved.append(Unresolved(line, reason))
 
 
 def _copied_by(ledger: Ledger, stage: StageLedger, path: str) -> tuple[Instruction, StageLedger] | None:

@@ -35,7 +35,9 @@ def find(ledger: Ledger) -> Iterator[Finding]:
             left = {
                 (outcome.fill.recipe.id, outcome.fill.cache.id)
                 for outcome in ledger.outcomes_in(layer)
-                if outcome.state == Status.LEFT and (stage.ships or outcome.copied_by is not None)
+                if outcome.state == Status.LEFT
+                and (stage.ships or outcome.copied_by is not None)
+                and not outcome.fill.cache.minor
             }
             for event in layer.events:
                 if not isinstance(event, Clean):
