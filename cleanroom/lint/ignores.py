@@ -33,7 +33,7 @@ def extended(line: str, selectors: Iterable[str], reason: str = "") -> str | Non
     """Return a line that is such a comment with more selectors, None where it is none or has another reason."""
     indent, mark, text = line.partition("#")
     match = _COMMENT.match(text) if mark and not indent.strip() else None
-    if match is None or match["tool"] != "cleanroom" or match["all"] or match["what"] == "ignore-file":
+    if match is None or match["tool"] != "cleanroom" or match["scope"] or match["what"] == "ignore-file":
         return None
     if reason and text[match.end() :].strip(" \t#:-") != reason:
         return None
