@@ -102,7 +102,7 @@ def command(
     waste = audit.own_waste if base is not None else audit.waste
     if waste <= limit(audit.bytes):
         return 0
-    from cleanroom.formats.findings.text import size
+    from cleanroom.formats.values import size
 
     click.echo(f"{size(waste)} of caches, more than --max-waste {max_waste}", err=True)
     return FINDINGS
@@ -171,7 +171,7 @@ def _print_text(found: _Found, other: Audit | None) -> None:
 
 def _notes(audit: Audit) -> None:
     """Say what could not be read of a root file system."""
-    from cleanroom.formats.findings.text import printable
+    from cleanroom.formats.values import printable
 
     shown = audit.problems if is_verbose() else audit.problems[:1]
     for problem in shown:

@@ -12,7 +12,7 @@ import click
 
 from cleanroom.cli import lookup, recipes_option, verbose_option
 from cleanroom.cli.options import format_option
-from cleanroom.formats.findings.text import printable
+from cleanroom.formats.values import printable
 from cleanroom.lint.findings import SEVERITIES, Checked, Finding, Report
 from cleanroom.project import discover, reading
 from cleanroom.project.exits import ERROR, FINDINGS

@@ -8,7 +8,7 @@ import click
 
 from cleanroom.cli import is_verbose, recipes_option, verbose_option
 from cleanroom.cli.options import Given, file_options, selector_options
-from cleanroom.formats.findings.text import printable
+from cleanroom.formats.values import printable
 from cleanroom.project import fix
 from cleanroom.project.exits import ERROR, FINDINGS
 from cleanroom.project.files import Found

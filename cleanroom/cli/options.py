@@ -154,7 +154,7 @@ class Given:
 
 
 def _show_files(files: Iterable[File]) -> None:
-    from cleanroom.formats.findings.text import printable
+    from cleanroom.formats.values import printable
 
     for file in files:
         click.echo(printable(file.name))

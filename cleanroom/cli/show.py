@@ -108,7 +108,7 @@ def _section(heading: str, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _cache(cache: Cache) -> Iterator[str]:
-    from cleanroom.formats.findings.text import size
+    from cleanroom.formats.values import size
     from cleanroom.syntax.paths import readable
 
     yield f"  {cache.id}: {cache.what}"
@@ -159,7 +159,7 @@ def _setting(setting: Setting) -> Iterator[str]:
 
 
 def _lean(lean: Lean) -> Iterator[str]:
-    from cleanroom.formats.findings.text import size
+    from cleanroom.formats.values import size
 
     yield f"  {lean.what} (on {', '.join(lean.use.verbs)})"
     for option in lean.options[:1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cleanroom.formats.findings.text import printable, size
+from cleanroom.formats.values import printable, size
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -120,7 +120,7 @@ def _fix(job: Job) -> Outcome:
 
 def _shown(job: Job, text: str, result: Fixed) -> str:
     """Return what goes to standard output."""
-    from cleanroom.formats.findings.text import printable
+    from cleanroom.formats.values import printable
     from cleanroom.syntax.text import diff
 
     if job.mode is Mode.DIFF:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from cleanroom.formats.findings.text import printable
+from cleanroom.formats.values import printable
 from cleanroom.project import batch, exits
 from cleanroom.project.files import File
 from cleanroom.project.reading import ReadError

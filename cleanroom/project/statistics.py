@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 from msgspec.structs import asdict
 
-from cleanroom.formats.findings.text import printable, size
+from cleanroom.formats.values import printable, size
 from cleanroom.lint.findings import Checked
 from cleanroom.version import __version__
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from cleanroom.formats.findings.text import size
+from cleanroom.formats.values import size
 from cleanroom.proofs.coverage import Fact, counts
 from cleanroom.proofs.fills import Landed
 from cleanroom.recipes.measurements import Held, Proved

@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cleanroom.recipes.model import Base, Caller, Program, Recipe, RecipeError, RecipeProblem, Use
+from cleanroom.recipes.model import Base, Caller, Program, Recipe, RecipeError, RecipeProblem, Use, claims
 from cleanroom.suggest import did_you_mean
 from cleanroom.syntax.globs import is_glob, matches
 
@@ -289,19 +289,12 @@ def _conflicts(entries: Sequence[_Entry]) -> Iterator[tuple[_Entry, str]]:
     for entry in entries:
         if _is_replaced(entry, replacements):
             continue
-        for kind, name in _names(entry.recipe):
+        for kind, name in claims(entry.recipe):
             other = taken.setdefault((kind, name), entry)
             if other is not entry:
                 theirs = f"the recipe {other.recipe.id} of {other.provider}"
                 advice = f"to stand in for that one, say replaces: {other.recipe.id}"
                 yield entry, f"the {kind} {name!r} is claimed by {theirs}; {advice}"
-
-
-def _names(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Yield the names of a recipe: a kind of name, and the name."""
-    yield from (("name", name) for name in (recipe.id, *recipe.aliases))
-    yield from (("executable", name) for program in recipe.programs for name in program.names)
-    yield from (("Python module", name) for program in recipe.programs for name in program.modules)
 
 
 def _is_replaced(entry: _Entry, replacements: Mapping[str, _Entry]) -> bool:

@@ -19,7 +19,7 @@ describes the same fields for the person who writes them. Terms:
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from msgspec import Struct, field
@@ -390,3 +390,10 @@ class RecipeError(ValueError):
 
     def __str__(self) -> str:
         return "\n".join(map(str, self.problems))
+
+
+def claims(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Yield the names that no other recipe may have: a kind of name, and the name."""
+    yield from (("name", name) for name in (recipe.id, *recipe.aliases))
+    yield from (("executable", name) for program in recipe.programs for name in program.names)
+    yield from (("Python module", name) for program in recipe.programs for name in program.modules)

@@ -17,7 +17,7 @@ import yaml
 from msgspec import Struct
 
 from cleanroom.recipes.load import RECIPES
-from cleanroom.recipes.model import Recipe, RecipeError, RecipeProblem
+from cleanroom.recipes.model import Recipe, RecipeError, RecipeProblem, claims
 from cleanroom.recipes.yaml import MAX_DEPTH, compose_plain, decode, is_plain, other_meaning, problem_at, value_of
 from cleanroom.suggest import did_you_mean
 
@@ -66,19 +66,15 @@ def validate_set(recipes: Sequence[Recipe]) -> list[RecipeProblem]:
             message = f"replaces {recipe.replaces!r}, which is no other recipe{hint}"
             problems.append(RecipeProblem(recipe.origin, 1, 1, message))
     replaced = {recipe.replaces for recipe in recipes if recipe.replaces}
-    claims: defaultdict[tuple[str, str], list[Recipe]] = defaultdict(list)
+    claimed: defaultdict[tuple[str, str], list[Recipe]] = defaultdict(list)
     for recipe in recipes:
         if recipe.replaces:
-            claims["place of", recipe.replaces].append(recipe)
+            claimed["place of", recipe.replaces].append(recipe)
         elif recipe.id in replaced:
             continue
-        for name in {recipe.id, *recipe.aliases}:
-            claims["name", name].append(recipe)
-        for name in {name for program in recipe.programs for name in program.names}:
-            claims["executable", name].append(recipe)
-        for name in {name for program in recipe.programs for name in program.modules}:
-            claims["Python module", name].append(recipe)
-    for (kind, name), claimants in claims.items():
+        for claim in dict.fromkeys(claims(recipe)):
+            claimed[claim].append(recipe)
+    for (kind, name), claimants in claimed.items():
         if len(claimants) > 1:
             who = " and ".join(f"{recipe.id} ({recipe.origin})" for recipe in claimants)
             problems.append(RecipeProblem(claimants[-1].origin, 1, 1, f"the {kind} {name!r} is claimed by {who}"))

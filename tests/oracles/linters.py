@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from cleanroom.api import check
-from cleanroom.lint.linters import rule_ids
+from cleanroom.recipes import rule_ids
 from cleanroom.registries import EXPORTS, library
 
 Found = set[tuple[str, int, str]]

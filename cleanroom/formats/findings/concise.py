@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from cleanroom.formats.findings.text import printable
+from cleanroom.formats.values import printable
 from cleanroom.lint.findings import Checked
 
 

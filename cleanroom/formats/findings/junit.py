@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from xml.sax.saxutils import escape, quoteattr
 
 from cleanroom.formats.findings.fingerprints import advice
-from cleanroom.formats.findings.text import printable
+from cleanroom.formats.values import printable
 from cleanroom.lint.findings import Checked
 
 

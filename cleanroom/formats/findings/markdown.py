@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
-from cleanroom.formats.findings.text import bulk, printable
+from cleanroom.formats.findings.text import bulk
+from cleanroom.formats.values import cell, code
 from cleanroom.lint.findings import Checked, Finding
 
 _SIGNS = {"info": "ℹ️", "warning": "⚠️", "error": "❌"}  # noqa: RUF001
@@ -47,16 +47,3 @@ def _row(finding: Finding) -> str:
     remedy = code(finding.remedies[0].text) if finding.remedies else ""
     message = f"{cell(finding.message)}{example}"
     return f"| {finding.line} | {_SIGNS[finding.severity]} | {code(finding.label)} | {message} | {remedy} |\n"
-
-
-def cell(text: str) -> str:
-    """Return text that stands in a cell as it is."""
-    return re.sub(r"([\\`*_<>|\[\]#@~])", r"\\\1", printable(text))
-
-
-def code(text: str) -> str:
-    """Return text as code that stands as it is, also in a cell."""
-    text = printable(text).replace("|", "\\|")
-    ticks = "`" * (max((len(run) for run in re.findall("`+", text)), default=0) + 1)
-    pad = " " if text.startswith("`") or text.endswith("`") else ""
-    return f"{ticks}{pad}{text}{pad}{ticks}"

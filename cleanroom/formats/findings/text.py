@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from cleanroom.formats.values import printable, size
 from cleanroom.lint.findings import SEVERITIES, Advice, Finding, Report
 from cleanroom.syntax.paths import readable
 from cleanroom.syntax.text import Source
@@ -112,31 +113,8 @@ def summary(counts: Mapping[str, int], files: int, files_with_findings: int, fil
     return f"{_count(total, 'finding')} in {where}: {', '.join(kinds)}{errors}"
 
 
-def printable(text: str) -> str:
-    """Return ``text`` with what a terminal would obey, or show as something else, made visible."""
-    if text.isprintable():
-        return text
-    return "".join(character if character.isprintable() else _escape(character) for character in text)
-
-
-def size(count: int) -> str:
-    """Return a number of bytes as people say it: two digits at most, decimal units."""
-    for unit, factor in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= factor:
-            value = count / factor
-            return f"{value:.1f} {unit}" if value < 9.95 else f"{value:.0f} {unit}"
-    return f"{count} bytes"
-
-
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    if code < 0x20:
-        return chr(0x2400 + code)  # ␛, ␀ …: as wide as any other character
-    return f"\\u{code:04x}" if code > 0xFF else f"\\x{code:02x}"
 
 
 def _finding(file: str, source: Source, group: Sequence[Finding], look: Look) -> Iterator[str]:
@@ -243,7 +221,7 @@ def _cells(line: str) -> list[tuple[str, int]]:
             cell = character
             width = 2 if unicodedata.east_asian_width(character) in "WF" else int(not unicodedata.combining(character))
         else:
-            cell = _escape(character)
+            cell = printable(character)
             width = len(cell)
         cells.append((cell, width))
         column += width

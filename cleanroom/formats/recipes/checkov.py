@@ -9,8 +9,8 @@ import json
 from collections.abc import Mapping
 
 from cleanroom.formats.recipes.matching import matches
-from cleanroom.lint.linters.rule_ids import checkov_id
 from cleanroom.recipes.library import Library
+from cleanroom.recipes.rule_ids import checkov_id
 
 
 def render(library: Library) -> Mapping[str, str]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cleanroom.formats.findings.markdown import cell, code
-from cleanroom.formats.findings.text import size
 from cleanroom.formats.recipes.pages import KINDS, by_name, executables, ways
+from cleanroom.formats.values import cell, code, size
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Recipe
 from cleanroom.syntax.paths import readable

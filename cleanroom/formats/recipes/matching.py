@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from cleanroom.lint.linters.rule_ids import label
 from cleanroom.recipes.model import Cache, Program, Recipe, Use
+from cleanroom.recipes.rule_ids import label
 
 BLANK = r"(?:[ \t]|\\\r?\n)"  # between words; a line may go on
 _BEFORE = (

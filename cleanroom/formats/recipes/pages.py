@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from cleanroom.formats.findings.text import size
+from cleanroom.formats.values import size
 from cleanroom.recipes import measurements
 from cleanroom.recipes.facts import home_of, remedy_text
 from cleanroom.recipes.library import Library

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from cleanroom.formats.findings.markdown import cell, code
+from cleanroom.formats.values import cell, code
 from cleanroom.recipes import measurements
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.measurements import CaseProof, Measured, Proved

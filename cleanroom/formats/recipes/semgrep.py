@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import yaml
 
 from cleanroom.formats.recipes.matching import Match, matches
-from cleanroom.lint.linters.rule_ids import semgrep_id
 from cleanroom.recipes.library import Library
+from cleanroom.recipes.rule_ids import semgrep_id
 
 _RUN = r"(?m)^[ \t]*(?=[Rr][Uu][Nn]\b)"
 # The rest of an instruction: lines that go on, with comments and blank lines between them.

@@ -5,8 +5,7 @@ They stand in the Dockerfile where one was given. Else they stand in the image's
 
 from __future__ import annotations
 
-from cleanroom.formats.findings.markdown import cell
-from cleanroom.formats.findings.text import size
+from cleanroom.formats.values import cell, size
 from cleanroom.images.audit import Audit, Leftover
 from cleanroom.images.causes import Tied
 from cleanroom.images.formats.text import change, comparison, pulled

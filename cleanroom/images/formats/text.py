@@ -10,7 +10,8 @@ from typing import Any
 
 from click import style
 
-from cleanroom.formats.findings.text import printable, size, where_to_write
+from cleanroom.formats.findings.text import where_to_write
+from cleanroom.formats.values import printable, size
 from cleanroom.images.audit import Audit, Leftover, waste_by_manager
 from cleanroom.images.causes import Cause, Tied
 from cleanroom.images.compression import Share

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cleanroom.formats.findings.text import size
+from cleanroom.formats.values import size
 from cleanroom.images.audit import Reading
 from cleanroom.images.tree import Folder, show
 

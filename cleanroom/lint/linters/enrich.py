@@ -11,9 +11,9 @@ from msgspec import Struct
 from cleanroom.engine.ledger import Ledger, Outcome, Status
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import SIZE_RULES, Finding, Problem, Report
-from cleanroom.lint.linters import rule_ids
 from cleanroom.lint.linters.reports import Reported
 from cleanroom.lint.rules import Rule
+from cleanroom.recipes import rule_ids
 from cleanroom.recipes.library import Library
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def enrich(
 
     ``rules`` are all there are; ``read_file`` is as for ``check``.
     """
-    names = [rule_ids.name(item) for item in reported]
+    names = [_cache_name(item) for item in reported]
     own = rule_ids.caches(library) if any(name is not None for name in names) else {}
     known = peers(library)
     about = [(item, _about(item, name, known, own)) for item, name in zip(reported, names, strict=True)]
@@ -78,6 +78,23 @@ def enrich(
     confirmed = {id(finding) for item in judged for finding in item.findings}
     missed = tuple(item for item in found if id(item) not in confirmed and item.rule in SIZE_RULES)
     return Enriched(path, text, judged, missed, Report(found, tuple(ledger.unresolved)))
+
+
+def _cache_name(item: Reported) -> str | None:
+    """Return the cache that a report of a rule of cleanroom's is about; None for any other rule.
+
+    ``""`` where the message, which should have it, names no cache.
+    """
+    rule = item.rule
+    if match := re.fullmatch(rf"(?:.*\.)?({rule_ids.SEMGREP}.+)", rule):
+        return match[1]
+    if rule.startswith(rule_ids.CHECKOV):
+        return rule
+    said_by_us = item.linter == "cleanroom" or rule.startswith("cleanroom/")
+    if rule == rule_ids.POLICY_ID or (said_by_us and rule.removeprefix("cleanroom/") in SIZE_RULES):
+        last = re.match(r"(?s:.*)\[([\w.-]+\.[\w.-]+)\]", item.message)
+        return last[1] if last else ""
+    return None
 
 
 def peers(library: Library) -> Mapping[str, tuple[str, ...]]:

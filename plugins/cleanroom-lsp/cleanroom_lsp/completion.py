@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from cleanroom.engine.ledger import Ledger, Outcome, Status
-from cleanroom.formats.findings.text import size
+from cleanroom.formats.values import size
 from cleanroom.lint.rules import advice
 from cleanroom.syntax.text import Span
 from cleanroom_lsp.analysis import Analysis

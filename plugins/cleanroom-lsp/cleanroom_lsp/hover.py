@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from cleanroom.engine.events import Clean, Fill, Used
 from cleanroom.engine.ledger import Ledger, Outcome, Status
-from cleanroom.formats.findings.text import size, where_to_write
+from cleanroom.formats.findings.text import where_to_write
+from cleanroom.formats.values import size
 from cleanroom.lint.rules import advice, writable
 from cleanroom.recipes.model import Recipe
 from cleanroom.syntax.text import Span

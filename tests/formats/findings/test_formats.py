@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import cleanroom
 from cleanroom.engine.events import Unresolved
+from cleanroom.formats import values
 from cleanroom.formats.findings import json as json_feed
 from cleanroom.formats.findings import text as text_feed
 from cleanroom.lint.findings import Advice, Finding, Fix, Problem, Report
@@ -114,7 +115,7 @@ def test_long_lines_are_cut_around_the_command() -> None:
 def test_what_a_terminal_would_obey_is_made_visible() -> None:
     shown, _ = snippet("RUN echo '\x1b[2J\u202e\x9b' && x\r\n", "x")
     assert shown == "RUN echo '␛[2J\\u202e\\x9b' && x"
-    assert text_feed.printable("a\nb\udcff") == "a␊b\\udcff"
+    assert values.printable("a\nb\udcff") == "a␊b\\udcff"
 
 
 def test_colour_adds_nothing_but_colour() -> None:
@@ -157,7 +158,7 @@ def test_the_summary() -> None:
 
 def test_sizes() -> None:
     sizes = (0, 999, 1_500, 19_000_000, 99_960_000, 1_000_000_000)
-    assert [text_feed.size(size) for size in sizes] == ["0 bytes", "999 bytes", "1.5 kB", "19 MB", "100 MB", "1.0 GB"]
+    assert [values.size(size) for size in sizes] == ["0 bytes", "999 bytes", "1.5 kB", "19 MB", "100 MB", "1.0 GB"]
 
 
 def document(*files: tuple[str, str, Report]) -> Any:

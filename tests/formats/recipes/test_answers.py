@@ -10,7 +10,7 @@ import pytest
 
 from cleanroom import registries
 from cleanroom.cli import main
-from cleanroom.formats.findings.markdown import cell, code
+from cleanroom.formats.values import cell, code
 from cleanroom.recipes.model import Recipe
 from cleanroom.recipes.query import KINDS, answers
 from cleanroom.registries import EXPORTS
