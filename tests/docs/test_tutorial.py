@@ -52,4 +52,7 @@ def test_every_step_does_what_it_shows(environment: dict[str, str], tmp_path: Pa
         assert named, f"which file is this?\n{block[2]}"
         session.append(sessions.Step(f"cat > {named[1]} <<'END OF FILE'\n{block[2]}END OF FILE", ""))
     assert len(session) > 15
-    sessions.run(session, tmp_path, environment)
+    (tmp_path / "cleanroom").symlink_to(ROOT)
+    work = tmp_path / "work"
+    work.mkdir()
+    sessions.run(session, work, environment)
