@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec.structs import replace
 
@@ -326,10 +326,16 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
         return
     cleanups = [event for event in layer.events if isinstance(event, (Clean, Remove))]
     commands = {link.span for statement in script.statements for link in statement.links}
-    if {event.span for event in cleanups} != commands or any(
-        not isinstance(event, (Clean, Remove, Used)) or event.span not in commands for event in layer.events
-    ):
-        return
+    only_cleans = {event.span for event in cleanups} == commands and all(
+        isinstance(event, (Clean, Remove, Used)) and event.span in commands for event in layer.events
+    )
+    if only_cleans and _frees_nothing(site, outcome, cleanups):
+        plan.edits.append(without_instruction(Site(site.ledger, layer)))
+        plan.title += f", and drop the RUN on line {instruction.line}, which frees nothing"
+
+
+def _frees_nothing(site: Site, outcome: Outcome, cleanups: Sequence[Clean | Remove]) -> bool:
+    """Return True if late clean-ups remove nothing but caches that are gone once the safe fixes are applied."""
     waiting = [
         item
         for item in site.ledger.outcomes
@@ -338,16 +344,10 @@ def _drop_late(site: Site, outcome: Outcome, plan: Plan) -> None:
         and any(empties(event, item.fill) for event in cleanups)
     ]
     if not all(item.layer is outcome.layer or _has_safe_fix(site.ledger, item) for item in waiting):
-        return
-    known = [path for item in site.ledger.outcomes for path in item.fill.paths]
-    for event in cleanups:
-        if isinstance(event, Remove) and not all(
-            any(below(pattern.removesuffix("/*"), path.removesuffix("/*")) for path in known)
-            for pattern in event.patterns
-        ):
-            return
-    plan.edits.append(without_instruction(Site(site.ledger, layer)))
-    plan.title += f", and drop the RUN on line {instruction.line}, which frees nothing"
+        return False
+    known = [path.removesuffix("/*") for item in site.ledger.outcomes for path in item.fill.paths]
+    removed = [pattern for event in cleanups if isinstance(event, Remove) for pattern in event.patterns]
+    return all(any(below(pattern.removesuffix("/*"), path) for path in known) for pattern in removed)
 
 
 # What other linters, and this one, are told above an instruction: alone, it would be about the next one.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 from cleanroom.syntax.shell.grammar import ANSI_C, expansion_end
 from cleanroom.syntax.shell.nodes import Word
@@ -49,15 +50,9 @@ def unquoted(word: Word, script: MappedText) -> MappedText:
         elif character == "'" and not double:
             at = keep(at + 1, text.index("'", at + 1)) + 1
         elif character == "$" and following == "'" and not double and (match := ANSI_C.match(text, at)):
-            at += 2
-            while at < match.end() - 1:
-                escape = ANSI_ESCAPE.match(text, at)
-                if escape:
-                    pieces.extend((decoded, script.offset(indices[at])) for decoded in ansi_escape(escape))
-                    at = escape.end()
-                else:
-                    at = keep(at, at + 1)
-            at += 1
+            for start, said in _ansi_pieces(text, at + 2, match.end() - 1):
+                pieces.extend((each, script.offset(indices[start])) for each in said)
+            at = match.end()
         elif character == "$" and following == '"' and not double:
             at += 1
         elif (
@@ -69,6 +64,14 @@ def unquoted(word: Word, script: MappedText) -> MappedText:
         else:
             at = keep(at, at + 1)
     return MappedText(pieces)
+
+
+def _ansi_pieces(text: str, at: int, end: int) -> Iterator[tuple[int, str]]:
+    """Yield what stands between the quotes of ``$'…'``, character by character or escape, with where it begins."""
+    while at < end:
+        escape = ANSI_ESCAPE.match(text, at)
+        yield at, ansi_escape(escape) if escape else text[at]
+        at = escape.end() if escape else at + 1
 
 
 def ansi_escape(match: re.Match[str]) -> str:
