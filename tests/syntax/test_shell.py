@@ -125,6 +125,9 @@ def quoted(text: str) -> Literal:
     return Literal(text, quoted=True)
 
 
+V = Parameter("v", "", None, quoted=False)
+
+
 @pytest.mark.parametrize(
     ("word", "parts"),
     [
@@ -136,6 +139,9 @@ def quoted(text: str) -> Literal:
         (r"a\*b", [literal("a"), quoted("*"), literal("b")]),
         (r"\ a\ ", [quoted(" "), literal("a"), quoted(" ")]),
         (r'"a\"\$\\\x`b`"', [quoted('a"$\\\\x'), None]),
+        ("$v/a-$v.b", [V, literal("/a-"), V, literal(".b")]),
+        ("a/$v/c-$v/d-$v", [literal("a/"), V, literal("/c-"), V, literal("/d-"), V]),
+        (r"$v/\$v.b", [V, literal("/"), quoted("$"), literal("v.b")]),
         ("a\\\nb", [literal("ab")]),
         ('"a\\\nb"', [quoted("ab")]),
         (r"$'a\'b\n\x41\101\u00e9\q'", [quoted("a'b\nAA\u00e9\\q")]),

@@ -74,6 +74,7 @@ _NOTHING = re.compile(r"(?:[ \t\r\n]|\\\r?\n)*")
 _OPERATOR = re.compile(r"&>>|&>|<<<|<<-|<<|<>|<&|>&|>>|>\||<|>")
 _PLAIN = re.compile(r"[^\\$'\"`()\s]+")
 _EXPANSION = re.compile(r"(?<!\\)(?:\\\\)*(?:\$[\w({]|`)", re.ASCII)
+_LOST = re.compile(r"\$([A-Za-z_]\w*)", re.ASCII)
 _NAME = re.compile(r"[^\s;&|()<>]+")
 _ASSIGNED = re.compile(r"[A-Za-z_]\w*(?:\[.*\])?\+?=", re.ASCII | re.DOTALL)
 _CONDITION = re.compile(r"\[\[\s.*[\s)]\]\]", re.DOTALL)
@@ -575,7 +576,7 @@ class Reader:
         raw = self._text[start:end]
         if _PLAIN.fullmatch(raw):
             return self._plain_word(raw, start, end)
-        parts = tuple(self._parts(nodes, start, end, False))
+        parts = tuple(_with_lost_parameters(self._parts(nodes, start, end, False)))
         for part in parts:
             # A declared array is one word with blanks in it.
             if type(part) is Literal and not part.quoted and not declared and _WORD_END.search(part.text):
@@ -927,6 +928,28 @@ def _append_unquoted(text: str, result: list[Part]) -> None:
             result[-1] = Literal(last.text + text, False)
         else:
             result.append(Literal(text, False))
+
+
+def _with_lost_parameters(parts: list[Part]) -> Iterator[Part]:
+    """Yield the parts of a word with those ``$name`` of which the grammar makes a word ``$`` and another one behind it."""
+    text = ""  # what of the part before is still to be told: it ends with a $
+    for number, part in enumerate(parts):
+        if type(part) is not Literal or part.quoted or "$" not in text + part.text:
+            yield part
+            continue
+        part = Literal(text + part.text, False)
+        following = parts[number + 1] if number + 1 < len(parts) else None
+        text = part.text if part.text.endswith("$") and type(following) is Literal and not following.quoted else ""
+        if text:
+            continue
+        position = 0
+        for match in _LOST.finditer(part.text):
+            if match.start() > position:
+                yield Literal(part.text[position : match.start()], False)
+            yield Parameter(match[1], "", None, False)
+            position = match.end()
+        if position < len(part.text):
+            yield Literal(part.text[position:], False)
 
 
 def _drop_dollar(result: list[Part]) -> None:
