@@ -137,6 +137,7 @@ class _Build:
         walker.finish()
         if walker.is_endless():
             walker.events.clear()  # the rest could say the opposite
+            walker.changes.clear()
             self.note(instruction.span, "it does more than can be followed")
         return Layer(
             instruction,
@@ -150,6 +151,7 @@ class _Build:
             state.uid(),
             walker.uses,
             state.copy() if any(isinstance(event, Fill) for event in walker.events) else None,
+            walker.changes,
         )
 
     def start(self, instruction: Instruction, ledger: StageLedger, state: State) -> None:

@@ -14,12 +14,13 @@ from cleanroom.engine.assumptions import ORDINARY_SCRIPTS, is_ordinary_target, s
 from cleanroom.engine.calls import Call, Environment, unwrap
 from cleanroom.engine.effects import Effects
 from cleanroom.engine.events import NO_GUARDS, Fill, Guards
-from cleanroom.engine.invocation import Invocation, change_settings, events, reads_at_start
+from cleanroom.engine.invocation import Invocation, change_settings, events, packages, reads_at_start
 from cleanroom.engine.options import PYTHON, SHELLS, read_python, read_shell, read_su
 from cleanroom.engine.process import Process, Trap
 from cleanroom.engine.programs import BUILTINS, PROGRAMS
 from cleanroom.engine.removals import by_exec, by_find
 from cleanroom.engine.uses import named, program_text, unseen
+from cleanroom.engine.writes import PROGRAMS as WRITERS
 from cleanroom.recipes.model import Program, Recipe
 from cleanroom.syntax import shell
 from cleanroom.syntax.paths import UNKNOWN, absolute, plain
@@ -149,6 +150,8 @@ class Commands(Effects):
         if self.state.filled:  # before the first fill, no place is one of a cache
             for word, how in named(call, self.state.filled):
                 self.name(word, how, call.span)
+        if program in WRITERS:
+            self.put(call)
         if call.is_by_shell and program in self.process.functions:
             with self.assigned(call.environment):
                 self.function(call)
@@ -404,6 +407,8 @@ class Commands(Effects):
             self.not_seen(f"{program.names[0]} {operands[0]} {operands[1]}", call.span)
         change_settings(invocation)
         self.wanted.update(reads_at_start(invocation))
+        for change in packages(invocation, len(self.events), call.span, call.guards):
+            self.change(change)
         for event in found:
             self.emit(event)
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 
+from cleanroom.engine.events import NO_GUARDS, Write
 from cleanroom.engine.ledger import Copy, StageLedger
 from cleanroom.engine.state import State, configure, detect_versions
+from cleanroom.engine.writes import file_name
 from cleanroom.recipes.library import Library
 from cleanroom.syntax.dockerfile import Dockerfile, Instruction, Stage
 from cleanroom.syntax.paths import absolute
 from cleanroom.syntax.text import Span
 
+_MAX_BROUGHT = 100  # sources of one COPY or ADD of which it is followed where they go
 MAX_COPIES = 2_000  # sources of all COPY and ADD of one Dockerfile: each may be a script, or tell of a manager
 
 
@@ -41,6 +45,8 @@ class Copies:
         *sources, target = words
         place = absolute(target or "", state.workdir)
         ledger.placed.append((place, instruction))
+        given = [source for source in sources if source is not None]
+        ledger.brought += [(instruction, write) for write in _brought(instruction, given, place)][:_MAX_BROUGHT]
         origin = next((flag.value for flag in instruction.flags if flag.name == "from"), None)
         if origin is not None:
             earlier = self.dockerfile.stages[: ledger.stage.index]
@@ -90,6 +96,32 @@ class Copies:
             return False
         configure(self.library, state, path, text, state.home())
         return True
+
+
+# What names a file for sure: an ending, a glob, a name that is known for one.
+_FILES = re.compile(r".\.|[*?\[]|^(?:[A-Z][a-z]+file|LICENSE|README|gradlew|mvnw|artisan|configure)$")
+
+
+def _brought(instruction: Instruction, sources: list[str], place: str) -> Iterator[Write]:
+    """Yield what each source of a COPY or ADD puts into the image: a file, or what is in a folder."""
+    folder = place.rstrip("/")
+    inside_only = place.endswith("/") or len(sources) > 1
+    for source in sources:
+        if source.startswith("<<"):
+            continue
+        is_remote = "://" in source
+        name = (
+            file_name(source)
+            if is_remote
+            else source.rstrip("/").rpartition("/")[2].strip(".") and (source.rstrip("/").rpartition("/")[2])
+        )
+        is_tree = source.endswith(".git") if is_remote else not _FILES.search(name)
+        inside = (f"{folder}/{name}",) if name else ()
+        paths = inside if inside_only and not is_tree else (folder, *inside)
+        paths = tuple(path for path in paths if path)
+        if paths:
+            what = "downloads" if is_remote else "copies"
+            yield Write(paths, what, is_tree, instruction.span, NO_GUARDS, 0)
 
 
 def stage_index(stages: Iterable[Stage], name: str, *, numbers: bool) -> int | None:

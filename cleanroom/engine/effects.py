@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from cleanroom.engine.events import Event, Fill, Guards, How, Named, Remove, Unseen, Use
+from cleanroom.engine.calls import Call
+from cleanroom.engine.events import Change, Event, Fill, Guards, How, Named, Remove, Reowned, Unseen, Use, Write
 from cleanroom.engine.expansion import Expansion
 from cleanroom.engine.process import Budget, Frame
 from cleanroom.engine.state import State, configure, detect_versions
 from cleanroom.engine.uses import is_related, root_of
+from cleanroom.engine.writes import puts, reowned
 from cleanroom.recipes.library import Library
-from cleanroom.syntax.paths import absolute, escape, plain
+from cleanroom.syntax.paths import UNKNOWN, absolute, escape, plain
 from cleanroom.syntax.text import Span
 
 _MAX_USES = 1_000  # of one RUN
+_MAX_CHANGES = 200  # of one RUN
+_NO_FILES = ("/dev/", "/proc/", "/sys/")
 
 
 class Effects(Expansion):
@@ -25,6 +29,7 @@ class Effects(Expansion):
         self.unresolved = note
         self.events: list[Event] = []
         self.uses: list[Use] = []
+        self.changes: list[Change] = []
         self.wanted: set[tuple[str, str]] = set()  # (recipe id, cache id) that a command reads if it starts a container
         self.frame = Frame()
 
@@ -55,6 +60,31 @@ class Effects(Expansion):
         """Add the removal of these patterns, where there are any."""
         if patterns:
             self.emit(Remove(patterns, recursive, span, guards, 0, forced=forced))
+
+    def change(self, change: Change) -> None:
+        """Note what a command changes on the disk besides caches."""
+        if len(self.changes) < _MAX_CHANGES:
+            self.changes.append(change)
+
+    def put(self, call: Call) -> None:
+        """Note what a program puts on the disk, or changes in whole."""
+        redirects = call.node.redirects if call.node is not None else ()
+        targets = (item.target for item in redirects if item.operator in (">", ">|") and item.target is not None)
+        output = next((value for target in targets if (value := self.value(target))), "")
+        order = len(self.events)
+        for put in puts(call, output):
+            paths = tuple(path for path in map(self._place, put.paths) if path)
+            if paths:
+                taken = tuple(self.resolve(word) for word in put.taken)
+                self.change(Write(paths, put.what, put.folder, call.span, call.guards, order, taken))
+        if places := reowned(call):
+            patterns = tuple(self.resolve(word) for word in places)
+            self.change(Reowned(patterns, call.program, call.span, call.guards, order))
+
+    def _place(self, word: str) -> str:
+        """Return where a word that is written to is, "" where it is no file of the image."""
+        path = plain(self.resolve(word if word.startswith("~") else escape(word))).rstrip("/")
+        return "" if not path or path.startswith((*_NO_FILES, UNKNOWN)) else path
 
     def write(self, target: str, text: str | None, *, append: bool = False) -> None:
         """Note that a file was written; configuration files may prevent caches."""

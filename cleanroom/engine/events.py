@@ -128,6 +128,43 @@ class Copied(Struct):
 Event = Fill | Clean | Remove | Used | Installed | Required | Optional | Copied
 
 
+class Write(Struct, frozen=True):
+    """A command, or a COPY or ADD, that puts bytes at one of ``paths``; it stands before the event ``order``."""
+
+    paths: tuple[str, ...]
+    what: str  # downloads, clones, unpacks, copies, moves
+    folder: bool
+    span: Span
+    guards: Guards
+    order: int
+    taken: tuple[str, ...] = ()  # patterns of what it moves there
+
+
+class Reowned(Struct, frozen=True):
+    """``chown -R`` or ``chmod -R``: what it changes, as patterns, is in its layer once more."""
+
+    patterns: tuple[str, ...]
+    program: str
+    span: Span
+    guards: Guards
+    order: int
+
+
+class Packages(Struct, frozen=True):
+    """A command that installs packages by name, or takes such away again."""
+
+    recipe: Recipe
+    names: tuple[str, ...]
+    installs: bool
+    scope: str  # where it does so, as one of the recipe's ``scope_options`` says: --global
+    span: Span
+    guards: Guards
+    order: int
+
+
+Change = Write | Reowned | Packages
+
+
 class Unresolved(Struct, frozen=True):
     """Something that could not be known: no finding follows from it."""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from msgspec import Struct
 
 from cleanroom.engine.argv import matches, starts_with
-from cleanroom.engine.events import Clean, Event, Fill, Guards, Installed, Optional, Required, Used
+from cleanroom.engine.events import Clean, Event, Fill, Guards, Installed, Optional, Packages, Required, Used
 from cleanroom.engine.options import has_option
 from cleanroom.engine.state import State
 from cleanroom.recipes.facts import Context, cache_paths
 from cleanroom.recipes.model import Cache, Lean, Payload, Prevention, Program, Recipe, Use
+from cleanroom.syntax.globs import is_glob
 from cleanroom.syntax.paths import UNKNOWN, absolute
 from cleanroom.syntax.text import Span
 
@@ -170,6 +172,41 @@ def events(
                     event.removed = True
         if uses(lean.use) and not _is_lean(lean, invocation):
             yield Optional(recipe, lean, span, guards, 0)
+
+
+def packages(invocation: Invocation, order: int, span: Span, guards: Guards) -> Iterator[Packages]:
+    """Yield the packages that the command line installs or takes away."""
+    recipe, uses = invocation.recipe, invocation.uses
+    known = recipe.packages
+    if invocation.has("--help"):
+        return
+    surplus = tuple(lean.what for lean in recipe.lean if any(uses(use) for use in lean.removed_by))
+    if surplus:
+        yield Packages(recipe, surplus, False, "", span, guards, order)
+    if known is None:
+        return
+    scope = known.scope_options[0] if any(map(invocation.has, known.scope_options)) else ""
+    if use := next((use for use in known.installed_by if uses(use)), None):
+        options = (option.partition("=") for option in invocation.options)
+        groups = [value for name, _, value in options if name in known.group_options]
+        names = groups or _package_names(invocation, use)
+        yield Packages(recipe, tuple(names), True, scope, span, guards, order)
+    elif use := next((use for use in known.removed_by if uses(use)), None):
+        yield Packages(recipe, tuple(_package_names(invocation, use)), False, scope, span, guards, order)
+    elif any(uses(use) for use in known.undone_by):
+        yield Packages(recipe, (LAST,), False, scope, span, guards, order)
+
+
+LAST = ""  # in place of a name: all that was installed last
+_VERSIONED = re.compile(r"(?<=.)(?:[=<>~!:;\[]|@(?=.)).*")
+
+
+def _package_names(invocation: Invocation, use: Use) -> list[str]:
+    """Return the packages that the operands behind the verb name, without their versions."""
+    verbs = [verb.split() for verb in use.verbs if starts_with(invocation.operands, verb)]
+    words = invocation.operands[max(map(len, verbs), default=1) :]
+    names = [_VERSIONED.sub("", word) for word in words if UNKNOWN not in word]
+    return [name for name in names if name and not is_glob(name) and "/" not in name.lstrip("@").partition("/")[2]]
 
 
 def _cleans(invocation: Invocation, kept_out: Mapping[str, str], span: Span, guards: Guards) -> Iterator[Clean]:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from msgspec import Struct, field
 
-from cleanroom.engine.events import Clean, Event, Fill, Remove, Unresolved, Use
+from cleanroom.engine.events import Change, Clean, Event, Fill, Remove, Unresolved, Use, Write
 from cleanroom.engine.state import State
 from cleanroom.recipes.library import Library
 from cleanroom.recipes.model import Base
@@ -37,6 +37,7 @@ class Layer(Struct):
     uid: str = ""  # the number of the user; empty when it is not known
     uses: list[Use] = field(default_factory=list)  # of places that may be caches, and of programs that are not seen
     state: State | None = None  # what holds at its end, where it fills a cache
+    changes: list[Change] = field(default_factory=list)  # what it does on the disk besides caches
 
     def mount(self, paths: Iterable[str]) -> Mount | None:
         """Return the mount that keeps one of ``paths`` out of the layer."""
@@ -93,6 +94,8 @@ class StageLedger(Struct):
     start: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # CMD, ENTRYPOINT -> caches that it reads
     starts: dict[str, Layer] = field(default_factory=dict)  # what these do, and HEALTHCHECK, as if it were a layer
     placed: list[tuple[str, Instruction]] = field(default_factory=list)  # what COPY and ADD put there, and which did
+
+    brought: list[tuple[Instruction, Write]] = field(default_factory=list)  # what COPY and ADD put there
 
     @property
     def name(self) -> str:

@@ -263,6 +263,16 @@ class Lean(Struct, frozen=True, kw_only=True):
     source: str = ""
 
 
+class Packages(Struct, frozen=True, kw_only=True):
+    """Which command lines install packages that they name, and which take such away again."""
+
+    installed_by: tuple[Use, ...]
+    removed_by: tuple[Use, ...]  # those that they name
+    undone_by: tuple[Use, ...] = ()  # without a name: what the last installation brought
+    group_options: tuple[str, ...] = ()  # options whose value is a name for all that is installed: --virtual
+    scope_options: tuple[str, ...] = ()  # options that say the same of another place: npm's --global
+
+
 class Trial(Struct, frozen=True, kw_only=True):
     """How to see a hazard happen: in the RUN of the proof, after its install.
 
@@ -338,6 +348,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     prefetches: tuple[str, ...] = ()  # verbs that do nothing but fetch what a later command uses: mod download
     callers: tuple[Caller, ...] = ()
     lean: tuple[Lean, ...] = ()
+    packages: Packages | None = None
     proof: tuple[Proof, ...] = ()  # one for each image or version to measure
     peers: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: NOTHING)  # {"hadolint": ("DL3009",)}
     replaces: str = ""  # the id of a recipe that this one stands in for

@@ -130,6 +130,7 @@ def built_in() -> tuple[Rule, ...]:
         mounts,
         not_lean,
         over_cleaned,
+        removed_late,
         split_installs,
         unused_ignore,
     )
@@ -138,6 +139,7 @@ def built_in() -> tuple[Rule, ...]:
         *left_behind.RULES,
         cleanup_fails.RULE,
         *mounts.RULES,
+        removed_late.RULE,
         split_installs.RULE,
         over_cleaned.RULE,
         not_lean.RULE,

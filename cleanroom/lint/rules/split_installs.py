@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from cleanroom.engine.events import Fill
+from cleanroom.engine.late import taken_from
 from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, finding
@@ -34,10 +35,11 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                 continue
             if _flags(above) != _flags(layer):
                 continue  # a mount or a network of one RUN is not meant for the other
+            late = taken_from(ledger, above, layer)
             before = {fill.recipe.id for fill in _installs(above)}
             seen: set[str] = set()
             for event in _installs(layer):
-                if event.recipe.id in before and event.recipe.id not in seen:
+                if event.recipe.id in before and event.recipe.id not in seen | late:
                     seen.add(event.recipe.id)
                     yield finding(
                         ledger,

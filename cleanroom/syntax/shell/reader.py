@@ -931,7 +931,7 @@ def _append_unquoted(text: str, result: list[Part]) -> None:
 
 
 def _with_lost_parameters(parts: list[Part]) -> Iterator[Part]:
-    """Yield the parts of a word with those ``$name`` of which the grammar makes a word ``$`` and another one behind it."""
+    """Yield the parts of a word with those ``$name`` of which the grammar makes a lone ``$`` and a word behind it."""
     text = ""  # what of the part before is still to be told: it ends with a $
     for number, part in enumerate(parts):
         if type(part) is not Literal or part.quoted or "$" not in text + part.text:
