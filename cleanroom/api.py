@@ -41,6 +41,10 @@ def check(
     from cleanroom.lint.findings import Problem, Report
 
     options = Options(library or _library(), target, read_file, select, ignore, prefer, reader, severity)
+    if reader is not None and reader.embedded is not None:
+        from cleanroom.lint import embedded
+
+        return embedded.check(text, options, RULES, fixes=fixes)
     ledger = read(text, options)
     if isinstance(ledger, Problem):
         return Report(errors=(ledger,))
@@ -69,6 +73,10 @@ def fix(
     from cleanroom.lint.fix import fix
 
     options = Options(library or _library(), target, read_file, select, ignore, prefer, reader, severity)
+    if reader is not None and reader.embedded is not None:
+        from cleanroom.lint import embedded
+
+        return embedded.fix(text, options, RULES, unsafe=unsafe)
     return fix(text, options, RULES, unsafe=unsafe)
 
 

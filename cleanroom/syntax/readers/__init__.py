@@ -9,6 +9,18 @@ from msgspec import Struct
 from cleanroom.syntax import dockerfile
 from cleanroom.syntax.dockerfile import Dockerfile
 from cleanroom.syntax.globs import matches
+from cleanroom.syntax.text import MappedText
+
+
+class Embedded(Struct, frozen=True):
+    """A Dockerfile that stands in a file of another kind, as a build reads it.
+
+    ``write`` gives what stands in the file for a piece of it, None where that cannot be written.
+    """
+
+    text: MappedText
+    write: Callable[[str], str | None]
+    target: str = ""  # the stage that is built
 
 
 class Reader(Struct, frozen=True):
@@ -24,6 +36,7 @@ class Reader(Struct, frozen=True):
     parse: Callable[[str], Dockerfile]
     ignored: tuple[str, ...] = ()  # globs over names that the patterns match and that are something else
     recognises: Callable[[str], bool] | None = None  # asked of the text of a file that is found in a folder
+    embedded: Callable[[str], Iterable[Embedded]] | None = None  # of a file that holds Dockerfiles; raises as ``parse``
 
 
 DOCKERFILE = Reader(

@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from cleanroom.api import fix
+from cleanroom.api import check, fix
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.check import Options, read, run_rules, with_fix
 from cleanroom.lint.findings import Finding, Problem
@@ -57,6 +57,9 @@ def analyse(path: str, language: str, text: str, version: int | None) -> Analysi
         given = arguments(files[0], reader.name)
     except (SettingsError, UnknownName, RecipeError) as error:  # it names the file
         return Analysis(text, version, {}, problems=(Problem(1, 1, str(error)),))
+    if reader.embedded is not None:  # several Dockerfiles, each with a ledger of its own
+        report = check(text, **given)
+        return Analysis(text, version, given, None, report.findings, report.errors)
     ledger = read(text, Options(**given))
     if isinstance(ledger, Problem):
         return Analysis(text, version, given, problems=(ledger,))
