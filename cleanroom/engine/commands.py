@@ -253,8 +253,8 @@ class Commands(Effects):
 
     def find(self, call: Call) -> None:
         """Tell what ``find`` removes, and what the commands do that it runs."""
-        patterns, recursive = by_find(call.argv, self.resolve)
-        self.remove(patterns, call.span, call.guards, recursive=recursive)
+        found = by_find(call.argv, self.resolve)
+        self.remove(found.patterns, call.span, call.guards, recursive=found.recursive, certain=found.certain)
         for argv in by_exec(call.argv, self.resolve):
             self.invoke(call.to(argv))
 

@@ -55,11 +55,18 @@ class Effects(Expansion):
             self.uses.append(Unseen(what, text, span, len(self.events)))
 
     def remove(
-        self, patterns: tuple[str, ...], span: Span, guards: Guards, *, recursive: bool, forced: bool = True
+        self,
+        patterns: tuple[str, ...],
+        span: Span,
+        guards: Guards,
+        *,
+        recursive: bool,
+        forced: bool = True,
+        certain: bool = True,
     ) -> None:
         """Add the removal of these patterns, where there are any."""
         if patterns:
-            self.emit(Remove(patterns, recursive, span, guards, 0, forced=forced))
+            self.emit(Remove(patterns, recursive, span, guards, 0, forced=forced, certain=certain))
 
     def change(self, change: Change) -> None:
         """Note what a command changes on the disk besides caches."""

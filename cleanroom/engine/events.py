@@ -63,6 +63,7 @@ class Remove(Struct):
     command: shell.Command | None = None
     nested: bool = False
     forced: bool = True
+    certain: bool = True  # False where it may leave some of it: find with ! -name
 
 
 class Used(Struct):

@@ -14,7 +14,7 @@ from cleanroom.engine.events import Fill, Guards, How
 from cleanroom.engine.options import SHELLS
 from cleanroom.engine.process import Budget, Function
 from cleanroom.engine.programs import write_by_tee
-from cleanroom.engine.removals import by_find
+from cleanroom.engine.removals import Found, by_find
 from cleanroom.engine.state import State
 from cleanroom.recipes.library import Library
 from cleanroom.syntax import shell
@@ -229,10 +229,11 @@ class Interpreter(Commands):
         if isinstance(first, shell.Command):
             found = [value for word in first.words for value in self.expand(word)]
             if found and plain(found[0]).rpartition("/")[2] == "find":
-                patterns, recursive = by_find([*found, "-delete"], self.resolve)
+                gone = by_find([*found, "-delete"], self.resolve)
             else:
-                patterns, recursive = (UNKNOWN,), True
-            self.remove(patterns, self.place(node.span), call.guards, recursive=recursive)
+                gone = Found((UNKNOWN,), True)
+            span = self.place(node.span)
+            self.remove(gone.patterns, span, call.guards, recursive=gone.recursive, certain=gone.certain)
 
     # -- simple commands -----------------------------------------------------------------------------------------
 

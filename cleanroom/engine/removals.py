@@ -6,14 +6,26 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice, pairwise, takewhile
 
+from msgspec import Struct
+
 from cleanroom.syntax.paths import ANYWHERE, UNKNOWN, plain
 
 _BRACES = re.compile(r"\\?\{\\?\}")
+_NAMES = frozenset(("-name", "-iname"))
 _RUNS = frozenset(("-exec", "-execdir", "-ok", "-okdir"))
 MAX_OPERANDS = 1_000  # of one command; a * in one counts as one
-_CONDITIONS = frozenset(
-    ("-name", "-iname", "-path", "-regex", "-mtime", "-size", "-newer", "-maxdepth", "-user")  # not all is removed
-)
+# Not all that is named is removed.
+_EXCEPT = frozenset(("!", "-not", "-o", "-or", "-path", "-wholename", "-ipath", "-regex", "-iregex", "-size", "-user"))
+_EXCEPT |= frozenset(("-mtime", "-atime", "-ctime", "-mmin", "-amin", "-cmin", "-newer", "-group", "-perm", "-uid"))
+_DEEPEST = 8  # to which -maxdepth is followed
+
+
+class Found(Struct, frozen=True):
+    """What ``find`` removes: patterns, with what is in folders if ``recursive``; perhaps not all if not ``certain``."""
+
+    patterns: tuple[str, ...] = ()
+    recursive: bool = False
+    certain: bool = True
 
 
 def few(patterns: Iterable[str]) -> tuple[str, ...]:
@@ -46,27 +58,37 @@ def removes(words: Sequence[str]) -> bool:
     )
 
 
-def by_find(argv: Sequence[str], resolve: Callable[[str], str]) -> tuple[tuple[str, ...], bool]:
-    """Return the same for ``find`` with ``-delete`` or ``-exec rm``; no pattern where it removes nothing."""
+def by_find(argv: Sequence[str], resolve: Callable[[str], str]) -> Found:
+    """Return what ``find`` with ``-delete`` or ``-exec rm`` removes."""
     words = [plain(word) for word in argv]
-    if not removes(words):
-        return (), False
-    starts = few(
-        resolve(pattern)
+    if not removes(words) or "-empty" in words:
+        return Found()
+    begin = [
+        pattern
         for pattern, _ in takewhile(
             lambda pair: not pair[1].startswith(("-", "(", "!")), zip(argv[1:], words[1:], strict=True)
         )
-    )
-    conditions = _CONDITIONS.intersection(words)
-    names = [name for word, name in pairwise(words) if word in ("-name", "-iname")]
-    if not conditions or (names == ["*"] and conditions == {"-name"}):
-        return starts, True
-    if not names and conditions & {"-path", "-regex"}:
-        return few(f"{start.rstrip('/')}/{UNKNOWN}" for start in starts), True
-    at_any_depth = not {"-maxdepth", "-prune", "-not", "!"} & set(words)
-    between = f"/{ANYWHERE}/" if at_any_depth else "/"
-    folders = words[words.index("-type") + 1 :][:1] != ["f"] if "-type" in words else True
-    return few(f"{start.rstrip('/')}{between}{name}" for start in starts for name in names), folders
+    ]
+    starts = few(resolve(pattern) for pattern in begin)
+    certain = not _EXCEPT & set(words)
+    named = [(before, name) for before, test, name in zip(words, words[1:], words[2:], strict=False) if test in _NAMES]
+    names = [name for before, name in named if before not in ("!", "-not") and name != "*"]
+    depth = _depth(words)
+    files = ("-type", "f") in pairwise(words)
+    if not names and depth is None:
+        return Found(starts, True, certain)
+    if not names:
+        inside = starts if depth == 0 else few(f"{start.rstrip('/')}/*" for start in starts)
+        return Found(inside, True, certain and not files)
+    between = [f"/{ANYWHERE}/"] if depth is None else ["/*" * level + "/" for level in range(min(depth, _DEEPEST))]
+    patterns = few(f"{start.rstrip('/')}{path}{name}" for start in starts for path in between for name in names)
+    return Found(patterns, not files, certain)
+
+
+def _depth(words: Sequence[str]) -> int | None:
+    """Return how deep below where it starts ``find`` looks, None for as deep as it goes."""
+    given = next((value for word, value in pairwise(words) if word == "-maxdepth"), "")
+    return int(given) if given.isdecimal() else None
 
 
 def by_exec(argv: Sequence[str], resolve: Callable[[str], str]) -> Iterator[list[str]]:
@@ -76,7 +98,7 @@ def by_exec(argv: Sequence[str], resolve: Callable[[str], str]) -> Iterator[list
         if word not in _RUNS:
             continue
         end = next((index for index in range(start, len(words)) if _ends(words, index)), len(words))
-        found = by_find([*argv[: start - 1], "-delete"], resolve)[0] or (UNKNOWN,)
+        found = by_find([*argv[: start - 1], "-delete"], resolve).patterns or (UNKNOWN,)
         command: list[str] = []
         for index in range(start, end):
             command += found if words[index] == "{}" else [found[0].join(_BRACES.split(argv[index]))]

@@ -37,7 +37,8 @@ _HOME = re.compile(r"/home/[^/]+")
 def empties(event: Event, fill: Fill) -> bool | None:
     """Return True if ``event`` empties the cache of ``fill``; None when that is not known."""
     if isinstance(event, Remove):
-        return _removes(event.patterns, fill.paths, event.recursive, fill.cache.flat)
+        verdict = _removes(event.patterns, fill.paths, event.recursive, fill.cache.flat)
+        return None if verdict and not event.certain else verdict
     if isinstance(event, Clean):
         if event.recipe.id == fill.recipe.id:
             return fill.cache.id in event.paths and _overlap(event.paths[fill.cache.id], fill.paths)
@@ -235,6 +236,10 @@ def _why_missed(event: Clean | Remove, verdict: bool | None, fill: Fill, layer: 
 @lru_cache(maxsize=4096)
 def _is_like(written: str, meant: str) -> bool:
     """Return True if a path is probably a mistyped other one."""
+    parts, others = written.split("/"), meant.split("/")
+    wrong = [(part, other) for part, other in zip(parts, others, strict=False) if part != other]
+    if len(parts) == len(others) > 4 and len(wrong) == 1 and wrong[0][0].startswith(wrong[0][1]):
+        return True  # /var/lib/apt-get/lists
     from difflib import SequenceMatcher  # takes long to import, and is seldom needed
 
     return abs(len(written) - len(meant)) < 3 and SequenceMatcher(None, written, meant).ratio() > 0.9

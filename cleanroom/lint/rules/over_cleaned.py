@@ -24,7 +24,7 @@ def find(ledger: Ledger) -> Iterator[Finding]:
     for stage in ledger.stages:
         for position, layer in enumerate(stage.layers):
             for event in layer.events:
-                if not isinstance(event, Remove):
+                if not isinstance(event, Remove) or not event.certain:
                     continue
                 told: set[str] = set()  # two managers may keep the same, or one a folder of this name in two places
                 for recipe in used.values():
@@ -83,7 +83,7 @@ def _finding(ledger: Ledger, layer: Layer, made: Installed, span: Span, text: st
 
 
 def _removes_payload(event: Remove, made: Installed) -> bool:
-    if not event.recursive or not made.paths or any(not holds for _, holds in event.guards):
+    if not event.recursive or not event.certain or not made.paths or any(not holds for _, holds in event.guards):
         return False  # it removes files only, or runs only where something else did not
     return all(any(covers(pattern, path) is True for pattern in event.patterns) for path in made.paths)
 
