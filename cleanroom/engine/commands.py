@@ -291,8 +291,11 @@ class Commands(Effects):
         target = absolute(name, self.process.cwd)
         text = self.copied_text(target)
         if text is None:
+            is_ordinary = name.rpartition("/")[2] in ORDINARY_SCRIPTS or self.library.is_sourced(name)
+            if call.program in (".", "source") and is_ordinary:
+                return
             self.unresolved(call.span, f"the script {name.replace(UNKNOWN, '…')} could not be seen")
-            if name.rpartition("/")[2] not in ORDINARY_SCRIPTS:
+            if not is_ordinary:
                 self.not_seen(name.replace(UNKNOWN, "…"), call.span)
             if may_clean(name):
                 self.remove((UNKNOWN,), call.span, call.guards, recursive=True)

@@ -64,6 +64,7 @@ class Library:
         self._modules: dict[str, tuple[Recipe, Program]] = {}
         self._files: dict[str, list[Recipe]] = {}  # by base name or glob
         self._file_globs: list[str] = []  # those of them that are globs
+        self._sourced: set[str] = set()
         self._callers: dict[str, list[tuple[Recipe, Caller]]] = {}
         for recipe in self._recipes.values():
             self._index(recipe)
@@ -83,6 +84,7 @@ class Library:
         for caller in recipe.callers:
             for name in caller.names:
                 self._callers.setdefault(name, []).append((recipe, caller))
+        self._sourced.update(recipe.sourced)
         for name in _files(recipe):
             self._files.setdefault(name, []).append(recipe)
         self._file_globs = [name for name in self._files if is_glob(name)]
@@ -132,6 +134,11 @@ class Library:
     def callers(self, name: str) -> list[tuple[Recipe, Caller]]:
         """Return the managers by way of which the program ``name`` of someone else installs."""
         return self._callers.get(name, [])
+
+    def is_sourced(self, script: str) -> bool:
+        """Return True if a script sets a manager up in the shell that reads it, and does nothing else."""
+        parts = script.split("/")
+        return any("/".join(parts[start:]) in self._sourced for start in range(max(0, len(parts) - 3), len(parts)))
 
     def module(self, name: str) -> tuple[Recipe, Program] | None:
         """Return whose Python module (``python -m NAME``) this is."""

@@ -347,6 +347,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
     offline: tuple[Offline, ...] = ()
     prefetches: tuple[str, ...] = ()  # verbs that do nothing but fetch what a later command uses: mod download
     callers: tuple[Caller, ...] = ()
+    sourced: tuple[str, ...] = ()  # ends of paths of scripts that set it up in the shell that reads them: nvm.sh
     lean: tuple[Lean, ...] = ()
     packages: Packages | None = None
     proof: tuple[Proof, ...] = ()  # one for each image or version to measure
