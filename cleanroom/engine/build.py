@@ -133,6 +133,7 @@ class _Build:
             self.note(instruction.span, "the shell of this image is not a POSIX shell")
             return Layer(instruction, ledger.stage.index, [], mounts, state.user, state.home(), state.base)
         walker = Interpreter(self.library, state, self.read_file, self.note, self.budget)
+        folder = state.workdir
         scripts = self.walk(walker, instruction, state)
         walker.finish()
         if walker.is_endless():
@@ -151,6 +152,7 @@ class _Build:
             state.uid(),
             walker.uses,
             state.copy() if any(isinstance(event, Fill) for event in walker.events) else None,
+            folder,
             walker.changes,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from cleanroom.engine.events import NO_GUARDS, Write
 from cleanroom.engine.ledger import Copy, StageLedger
@@ -46,7 +47,9 @@ class Copies:
         place = absolute(target or "", state.workdir)
         ledger.placed.append((place, instruction))
         given = [source for source in sources if source is not None]
-        ledger.brought += [(instruction, write) for write in _brought(instruction, given, place)][:_MAX_BROUGHT]
+        writes = list(islice(_brought(instruction, given, place), _MAX_BROUGHT))
+        ledger.brought += [(instruction, write) for write in writes]
+        state.filled.update(path for write in writes if not write.folder for path in write.paths)
         origin = next((flag.value for flag in instruction.flags if flag.name == "from"), None)
         if origin is not None:
             earlier = self.dockerfile.stages[: ledger.stage.index]

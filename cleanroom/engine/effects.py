@@ -72,6 +72,8 @@ class Effects(Expansion):
         """Note what a command changes on the disk besides caches."""
         if len(self.changes) < _MAX_CHANGES:
             self.changes.append(change)
+            if isinstance(change, Write):
+                self.state.filled.update(change.paths)
 
     def put(self, call: Call) -> None:
         """Note what a program puts on the disk, or changes in whole."""

@@ -37,6 +37,7 @@ class Layer(Struct):
     uid: str = ""  # the number of the user; empty when it is not known
     uses: list[Use] = field(default_factory=list)  # of places that may be caches, and of programs that are not seen
     state: State | None = None  # what holds at its end, where it fills a cache
+    folder: str = "/"  # in which it begins
     changes: list[Change] = field(default_factory=list)  # what it does on the disk besides caches
 
     def mount(self, paths: Iterable[str]) -> Mount | None:

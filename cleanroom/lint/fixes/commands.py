@@ -12,7 +12,7 @@ from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import left_behind, remedies
 from cleanroom.lint.fixes.place import DeclinedError, Site
 from cleanroom.lint.fixes.remedies import Plan
-from cleanroom.lint.fixes.script import Link, Place
+from cleanroom.lint.fixes.script import Link, Place, Script
 from cleanroom.lint.fixes.uses import followers, in_layer, taken_by
 from cleanroom.lint.rules.over_cleaned import removes
 from cleanroom.recipes.model import Hazard, Recipe, Remedy
@@ -56,7 +56,7 @@ def _drop(site: Site, event: Clean | Remove) -> Edit:
     return edit
 
 
-def _operands(command: shell.Command, event: Remove) -> list[tuple[shell.Word, str]]:
+def operands(command: shell.Command, event: Remove) -> list[tuple[shell.Word, str]]:
     """Return the operands of an ``rm`` with the patterns they are. Raises DeclinedError when that is not one to one."""
     index = next((index for index, word in enumerate(command.words) if word.raw.rpartition("/")[2] == "rm"), None)
     words = [] if index is None else [word for word in command.words[index + 1 :] if not word.raw.startswith("-")]
@@ -65,7 +65,7 @@ def _operands(command: shell.Command, event: Remove) -> list[tuple[shell.Word, s
     return list(zip(words, event.patterns, strict=True))
 
 
-def _without(site: Site, event: Remove, dropped: list[shell.Word]) -> list[Edit]:
+def without_operands(site: Site, event: Remove, dropped: list[shell.Word]) -> list[Edit]:
     """Return the edits that take operands from an ``rm``, or all of it when none is left."""
     command = _written(event)
     if len(dropped) == len(event.patterns):
@@ -167,12 +167,12 @@ def mount_emptied(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -
         return Fix(True, "drop the command", (_drop(site, event),))
     if not isinstance(event, Remove):
         raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
-    words = _operands(_written(event), event)
+    words = operands(_written(event), event)
     inside = [word for word, pattern in words if _mounted(pattern, mounts)]
     if not inside:
         raise DeclinedError("it removes more than what is in the mount")
     title = "drop the command" if len(inside) == len(words) else f"drop {' '.join(word.raw for word in inside)}"
-    return Fix(True, title, tuple(sorted(_without(site, event, inside))))
+    return Fix(True, title, tuple(sorted(without_operands(site, event, inside))))
 
 
 def mount_defeated(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
@@ -272,7 +272,7 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
         raise DeclinedError("what else in that folder may go is for the author to tell")
     if any(f"/{ANYWHERE}/" in pattern for pattern in event.patterns):
         raise DeclinedError("which folders find must leave out is for the author to write")
-    words = _operands(_written(event), event)
+    words = operands(_written(event), event)
     hit = [(word, pattern) for word, pattern in words if removes(pattern, keep, recursive=event.recursive)]
     if keep.folder and all(pattern.rstrip("/") == keep.path for _, pattern in hit):
         edits = []
@@ -283,7 +283,7 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
         return Fix(True, f"empty {keep.path} and leave the folder", tuple(sorted(edits)))
     dropped = [word for word, _ in hit]
     title = f"do not remove {' '.join(word.raw for word in dropped)}"
-    return Fix(True, title, tuple(sorted(_without(site, event, dropped))))
+    return Fix(True, title, tuple(sorted(without_operands(site, event, dropped))))
 
 
 # -- split-installs ----------------------------------------------------------------------------------------------------
@@ -303,26 +303,24 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
     stage = ledger.stages[below_it.layer.stage]
     position = next(index for index, layer in enumerate(stage.layers) if layer is below_it.layer)
     above = Site(ledger, stage.layers[position - 1])
+    return Fix(
+        False,
+        f"join it to the RUN on line {above.line}",
+        join_runs(above, below_it),
+        "two layers become one, which is built anew when either changes",
+    )
+
+
+def join_runs(above: Site, below_it: Site, *, last: bool = False) -> tuple[Edit, ...]:
+    """Return the edits that join a RUN to the one above; behind the ``last`` comes none. Raises DeclinedError."""
     first, second = above.layer.instruction, below_it.layer.instruction
     if [flag.text for flag in first.flags] != [flag.text for flag in second.flags]:
         raise DeclinedError("the two RUNs have different flags")
     if first.heredocs or second.heredocs:
         raise DeclinedError("a here-document is in one of the two RUNs")
     for site in (above, below_it):
-        script = site.script()
-        links = script.statements[0].links
-        if (
-            len(script.statements) > 1
-            or script.statements[0].terminator
-            or any(item.operator == "||" for item in links)
-        ):
-            raise DeclinedError("one of the two RUNs is more than commands joined by &&")
-        for link in links:
-            if not isinstance(link.node, shell.Command) or not link.node.words:
-                raise DeclinedError("one of the two RUNs is more than plain commands")
-            if link.node.words[0].literal is None or link.node.words[0].literal in _LASTING:
-                raise DeclinedError(f"{link.node.words[0].raw} would change what comes after it")
-    text = ledger.dockerfile.text
+        _check_plain(site.script(), lasts=last and site is below_it)
+    text = above.text
     start = _end_without_cleanups(above, below_it)
     end = _start_without_update(above, below_it, start)
     between = text[first.span.end : second.span.start]
@@ -334,12 +332,23 @@ def split_installs(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
     comments = [line.removesuffix("\r") for line in lines if line.strip()]
     style = above.script().style() or above.style() or below_it.script().style()
     joint = above.script().joint(style, comments)
-    return Fix(
-        False,
-        f"join it to the RUN on line {first.line}",
-        (Edit(Span(start, end), joint), *_broken(above, style, 0, start), *_broken(below_it, style, end, len(text))),
-        "two layers become one, which is built anew when either changes",
+    return (
+        Edit(Span(start, end), joint),
+        *_broken(above, style, 0, start),
+        *_broken(below_it, style, end, len(text)),
     )
+
+
+def _check_plain(script: Script, *, lasts: bool) -> None:
+    """Raise DeclinedError where a script is not plain commands joined by &&, or changes the shell for what follows."""
+    links = script.statements[0].links
+    if len(script.statements) > 1 or script.statements[0].terminator or any(item.operator == "||" for item in links):
+        raise DeclinedError("one of the two RUNs is more than commands joined by &&")
+    for link in links:
+        if not isinstance(link.node, shell.Command) or not link.node.words:
+            raise DeclinedError("one of the two RUNs is more than plain commands")
+        if link.node.words[0].literal is None or (link.node.words[0].literal in _LASTING and not lasts):
+            raise DeclinedError(f"{link.node.words[0].raw} would change what comes after it")
 
 
 def _broken(site: Site, style: str, start: int, end: int) -> list[Edit]:

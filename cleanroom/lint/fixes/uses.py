@@ -303,8 +303,8 @@ def _is_gone(taken: Taken, part: Part, path: str) -> bool:
         base = root_of(pattern)
         if named == base:
             if taken.unmade or base == pattern.rstrip("/"):
-                return not _stands(base, taken.layer)
-        elif below(named, base) or (taken.unmade and below(base, named) and not _stands(named, taken.layer)):
+                return not stands(base, taken.layer)
+        elif below(named, base) or (taken.unmade and below(base, named) and not stands(named, taken.layer)):
             return True
     return False
 
@@ -344,7 +344,8 @@ _STANDING = frozenset(
 )
 
 
-def _stands(path: str, layer: Layer) -> bool:
+def stands(path: str, layer: Layer) -> bool:
+    """Return True if a folder is there in every image, whatever is installed."""
     return not path or path in _STANDING or path == layer.home or below(layer.home, path)
 
 

@@ -39,12 +39,17 @@ def groups(ledger: Ledger) -> list[list[Late]]:
     return list(found.values())
 
 
+def start_of(items: list[Late]) -> int:
+    """Return where the first command begins that brings what is taken away."""
+    return min(item.brought.change.span.start for item in items)
+
+
 def find(ledger: Ledger) -> Iterator[Finding]:
     """Yield a finding for each instruction and the RUN that takes away what it brings."""
     for items in groups(ledger):
         first = items[0]
         change, brought, taker = first.brought.change, first.brought, first.layer
-        names = _outermost(name for item in items for name in item.names)
+        names = outermost(name for item in items for name in item.names)
         shown = ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
         line = ledger.source.position(first.by.span.start)[0]
         recipe = change.recipe if isinstance(change, Packages) else None
@@ -74,7 +79,7 @@ def find(ledger: Ledger) -> Iterator[Finding]:
         )
 
 
-def _outermost(names: Iterable[str]) -> tuple[str, ...]:
+def outermost(names: Iterable[str]) -> tuple[str, ...]:
     """Return the names without those of what is in another one; without a folder of the root that has others in it."""
     every = tuple(dict.fromkeys(names))
     every = tuple(name for name in every if name.count("/") != 1 or not any(_is_in(other, name) for other in every))
