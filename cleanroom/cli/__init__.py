@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import partial
 from importlib import import_module
@@ -78,7 +79,8 @@ class _Cleanroom(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         found = COMMANDS.get(cmd_name)
-        return _loaded(found) if isinstance(found, Command) else found
+        command = _loaded(found) if isinstance(found, Command) else found
+        return _completed(command) if command and "_CLEANROOM_COMPLETE" in os.environ else command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
         """List the commands by what is known of them without importing them."""
@@ -112,6 +114,16 @@ class _Cleanroom(Group):
         code = exits.run(work, verbose=lambda: bool(ctx.meta.get(_VERBOSE)), passes=_OF_CLICK)
         is_wrong = registries.plugins().problems or registries.plugins().missing
         return exits.ERROR if is_strict and is_wrong and code in (0, exits.FINDINGS) else code
+
+
+def _completed(command: click.Command) -> click.Command:
+    """Return a command, and those below it, with words that a shell can complete."""
+    from cleanroom.cli.completion import prepare
+
+    if isinstance(command, click.Group):
+        for below in command.commands.values():
+            prepare(below)
+    return prepare(command)
 
 
 def _loaded(command: Command) -> click.Command:
