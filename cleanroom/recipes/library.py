@@ -211,20 +211,27 @@ class _BaseIndex:
 
     def __init__(self, bases: Iterable[Base]) -> None:
         self._bases = tuple(bases)
-        self._exact: dict[str, list[int]] = {}
-        self._globs: list[tuple[str, int]] = []
+        self._exact: dict[str, list[int]] = {}  # by name, or a name behind ``*/``
+        self._globs: dict[str, list[tuple[str, int]]] = {}  # the others by their first character, "" for a glob
         for number, base in enumerate(self._bases):
             for name in base.images:
-                if is_glob(name):
-                    self._globs.append((name, number))
+                if is_glob(name.removeprefix("*/")):
+                    first = "" if is_glob(name[0]) else name[0]
+                    self._globs.setdefault(first, []).append((name, number))
                 else:
                     self._exact.setdefault(name, []).append(number)
 
     def merged(self, image: str) -> Base:
         """Return what is known of an image: all entries that match, later ones over earlier ones."""
         names, tag = image_names(image)
-        numbers = {number for name in names for number in self._exact.get(name, ())}
-        numbers.update(number for glob, number in self._globs if any(matches(name, glob) for name in names))
+        numbers: set[int] = set()
+        for name in names:
+            ends = (f"*/{name[place + 1 :]}" for place, character in enumerate(name) if character == "/")
+            for known in (name, *ends):
+                numbers.update(self._exact.get(known, ()))
+            for glob, number in (*self._globs.get("", ()), *self._globs.get(name[:1], ())):
+                if matches(name, glob):
+                    numbers.add(number)
         merged: dict[str, Any] = {"images": (image,), "environment": {}, "versions": {}, "uids": {}, "files": ()}
         lean: dict[str, tuple[str, ...]] = {}
         for base in (self._bases[number] for number in sorted(numbers)):

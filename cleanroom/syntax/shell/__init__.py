@@ -74,11 +74,11 @@ def parse(script: MappedText) -> Sequence:
     text = script.text
     if len(text) > MAX_LENGTH:
         raise ShellError(f"the script is longer than {MAX_LENGTH} characters", script.span(0, 0))
-    if (plain := read_plain(script)) is not None:
-        return plain
     offsets: list[int] = []
     for piece, offset in script.pieces():
         offsets.extend(range(offset, offset + len(piece)))
+    if (plain := read_plain(script, offsets)) is not None:
+        return plain
     try:
         return Reader(text, None, offsets, script, 0).read()
     except UnreadableError as error:

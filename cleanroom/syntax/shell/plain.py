@@ -25,8 +25,11 @@ _SCRIPT = re.compile(r"[^\\$'\"`()<>|#{}\[\]!\x00-\x08\x0a-\x1f\x7f]+")
 _PART = re.compile(r"[ \t]*([^;&]*[^;& \t])[ \t]*(&&|;|\Z)")
 
 
-def read_plain(script: MappedText) -> Sequence | None:
-    """Return the commands of a script that has only plain ones, None where it has others."""
+def read_plain(script: MappedText, offsets: list[int]) -> Sequence | None:
+    """Return the commands of a script that has only plain ones, None where it has others.
+
+    ``offsets`` are those in the file of its characters.
+    """
     text = script.text
     if not _SCRIPT.fullmatch(text):
         return None
@@ -36,7 +39,7 @@ def read_plain(script: MappedText) -> Sequence | None:
     end = 0
     while end < len(text):
         part = _PART.match(text, end)
-        command = _command(script, *part.span(1)) if part else None
+        command = _command(text, offsets, *part.span(1)) if part else None
         if part is None or command is None:
             return None
         end = part.end()
@@ -52,14 +55,13 @@ def read_plain(script: MappedText) -> Sequence | None:
     return Sequence(tuple(items), Span(items[0].node.span.start, items[-1].node.span.end))
 
 
-def _command(script: MappedText, start: int, end: int) -> Command | None:
-    text = script.text
+def _command(text: str, offsets: list[int], start: int, end: int) -> Command | None:
     if not PLAIN_COMMAND.fullmatch(text, start, end):
         return None
-    words = [
-        Word(match[0], plain_parts(match[0]), script.span(*match.span()), match.start(), match.end())
-        for match in NOT_BLANK.finditer(text, start, end)
-    ]
+    words = []
+    for match in NOT_BLANK.finditer(text, start, end):
+        raw, (first, stop) = match[0], match.span()
+        words.append(Word(raw, plain_parts(raw), Span(offsets[first], offsets[stop - 1] + 1), first, stop))
     if words[0].raw in _NO_COMMANDS:
         return None
     return Command(tuple(words), (), (), Span(words[0].span.start, words[-1].span.end))
