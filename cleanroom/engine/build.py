@@ -47,6 +47,9 @@ def build(
     return ledger
 
 
+_MAY_TAKE = re.compile(r"\b(?:rm|mv|find|chown|chmod|chgrp)\b|\.sh\b")
+
+
 class _Build:
     """Reads instructions into layers, with the state in force at each."""
 
@@ -64,6 +67,10 @@ class _Build:
         self.read_file = read_file
         self.note = note
         self.escape = dockerfile.escape
+        runs = [item for item in dockerfile.instructions if item.keyword == "RUN"]
+        text = dockerfile.text
+        takers = [run.span.start for run in runs if _MAY_TAKE.search(text, run.span.start, run.span.end)]
+        self.last_taker = max(takers, default=0)  # where the last RUN begins that may take away what others brought
 
     def stages(self) -> list[StageLedger]:
         """Return a ledger for each stage, its layers not yet settled."""
@@ -102,6 +109,7 @@ class _Build:
         self, instruction: Instruction, ledger: StageLedger, state: State, global_arguments: Mapping[str, str | None]
     ) -> None:
         keyword = instruction.keyword
+        state.follows = instruction.span.start < self.last_taker
         if keyword == "RUN":
             ledger.layers.append(self.layer(instruction, ledger, state))
         elif keyword in ("CMD", "ENTRYPOINT", "HEALTHCHECK"):

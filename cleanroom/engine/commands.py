@@ -21,6 +21,7 @@ from cleanroom.engine.programs import BUILTINS, PROGRAMS
 from cleanroom.engine.removals import by_exec, by_find
 from cleanroom.engine.uses import named, program_text, unseen
 from cleanroom.engine.writes import PROGRAMS as WRITERS
+from cleanroom.engine.writes import TAKERS
 from cleanroom.recipes.model import Program, Recipe
 from cleanroom.syntax import shell
 from cleanroom.syntax.paths import UNKNOWN, absolute, plain
@@ -150,7 +151,7 @@ class Commands(Effects):
         if self.state.filled:  # before the first fill, no place is one of a cache
             for word, how in named(call, self.state.filled):
                 self.name(word, how, call.span)
-        if program in WRITERS:
+        if program in WRITERS if self.state.follows else program in TAKERS:
             self.put(call)
         if call.is_by_shell and program in self.process.functions:
             with self.assigned(call.environment):

@@ -47,7 +47,7 @@ class Copies:
         place = absolute(target or "", state.workdir)
         ledger.placed.append((place, instruction))
         given = [source for source in sources if source is not None]
-        writes = list(islice(_brought(instruction, given, place), _MAX_BROUGHT))
+        writes = [] if not state.follows else list(islice(_brought(instruction, given, place), _MAX_BROUGHT))
         ledger.brought += [(instruction, write) for write in writes]
         state.filled.update(path for write in writes if not write.folder for path in write.paths)
         origin = next((flag.value for flag in instruction.flags if flag.name == "from"), None)

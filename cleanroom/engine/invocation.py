@@ -178,9 +178,7 @@ def packages(invocation: Invocation, order: int, span: Span, guards: Guards) -> 
     """Yield the packages that the command line installs or takes away."""
     recipe, uses = invocation.recipe, invocation.uses
     known = recipe.packages
-    if invocation.has("--help"):
-        return
-    surplus = tuple(lean.what for lean in recipe.lean if any(uses(use) for use in lean.removed_by))
+    surplus = tuple([lean.what for lean in recipe.lean for use in lean.removed_by if uses(use)])
     if surplus:
         yield Packages(recipe, surplus, False, "", span, guards, order)
     if known is None:

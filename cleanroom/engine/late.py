@@ -79,7 +79,7 @@ class _Chain:
         for instruction, layer, write in sorted(steps, key=lambda step: step[0].span.start):
             if instruction.onbuild:
                 continue
-            if layer is not None and (layer.changes or layer.events):
+            if layer is not None and (there or layer.changes or _has_surplus(layer)):
                 yield from self.layer(layer, there)
             elif write is not None and len(there) < _MAX_THERE:
                 there.append(Brought(write, instruction, index, None))
@@ -176,6 +176,10 @@ class _Chain:
                 yield Late(Brought(change, item.instruction, item.stage, item.layer), layer, step, names)
             if LAST in step.names:
                 break
+
+
+def _has_surplus(layer: Layer) -> bool:
+    return any(isinstance(event, Optional) and event.lean.removed_by for event in layer.events)
 
 
 def _steps(layer: Layer) -> Iterator[Event | Change]:

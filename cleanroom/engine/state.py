@@ -41,6 +41,7 @@ class State(Struct):
     told: set[str] = field(default_factory=set)  # managers whose version the Dockerfile told
     shell: str = ""  # the base name of the program that SHELL names
     filled: set[str] = field(default_factory=set)  # the folders of the caches that were filled
+    follows: bool = True  # whether a later RUN may take away what is written now
     asked: dict[str, tuple[int, bool]] = field(default_factory=dict)  # by path: how many were removed, and if it was
 
     def copy(self) -> State:

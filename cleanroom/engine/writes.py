@@ -241,4 +241,5 @@ _READERS: Mapping[str, Callable[[Call, str], Iterator[Put]]] = {
     "cp": _copy,
     "mv": _copy,
 }
-PROGRAMS = frozenset((*_READERS, "chown", "chmod", "chgrp"))
+TAKERS = frozenset(("mv", "chown", "chmod", "chgrp"))  # that change what an earlier layer brought
+PROGRAMS = TAKERS.union(_READERS)

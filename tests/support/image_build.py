@@ -603,6 +603,7 @@ class Builder:
             if re.search(r"\.\w+$", name) or name in self.world.files:
                 folder.rmdir()
                 folder.write_text(self.world.files.get(name, ""))
+                folder.chmod(0o755)
                 return folder
             for path, text in self.world.files.items():
                 if name in ("", ".") or path.startswith(f"{name}/"):

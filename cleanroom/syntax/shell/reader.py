@@ -576,7 +576,8 @@ class Reader:
         raw = self._text[start:end]
         if _PLAIN.fullmatch(raw):
             return self._plain_word(raw, start, end)
-        parts = tuple(_with_lost_parameters(self._parts(nodes, start, end, False)))
+        found = self._parts(nodes, start, end, False)
+        parts = tuple(_with_lost_parameters(found) if raw.count("$") > 1 else found)
         for part in parts:
             # A declared array is one word with blanks in it.
             if type(part) is Literal and not part.quoted and not declared and _WORD_END.search(part.text):
