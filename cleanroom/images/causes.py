@@ -19,6 +19,7 @@ from cleanroom.lint.rules import Rule
 from cleanroom.recipes.library import Library
 from cleanroom.syntax import dockerfile as reader
 from cleanroom.syntax.dockerfile import DockerfileError, Instruction
+from cleanroom.syntax.paths import below
 
 _SMALL = 10_000  # bytes; a finding that does not come true is one whose cache weighs less
 
@@ -48,6 +49,14 @@ class Tied(Struct, frozen=True):
     unborne: tuple[Unborne, ...]
     layers: tuple[tuple[int, int], ...]  # (layer, line of the instruction that made it)
     lean: tuple[tuple[str, str, int], ...] = ()  # (manager, lean option, line): what could install less
+    late: tuple[Finding, ...] = ()  # of what one instruction brings and a later layer removes
+
+    def hidden_by(self, layer: int, path: str) -> Finding | None:
+        """Return the finding about a file of a layer that a later one hides, None where there is none."""
+        line = dict(self.layers).get(layer)
+        mine = [finding for finding in self.late if finding.instruction_line == line]
+        named = [finding for finding in mine if any(below(path, name) for name in finding.paths)]
+        return next(iter(named), None)
 
 
 class Source:
@@ -121,6 +130,7 @@ class Source:
             unborne,
             tuple((index + 1, instruction.line) for index, instruction in sorted(matched.items())),
             tuple(self._lean(lines)),
+            tuple(finding for finding in self._findings if finding.rule == "removed-late"),
         )
 
     def _lean(self, lines: Collection[int]) -> Iterator[tuple[str, str, int]]:

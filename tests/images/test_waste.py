@@ -10,9 +10,11 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from cleanroom.api import check
 from cleanroom.cli import main
 from cleanroom.images import outlook, packages, waste
 from cleanroom.images.audit import Reading, audit
+from cleanroom.images.causes import Tied
 from cleanroom.images.image import DEFAULT
 from cleanroom.images.sources import open_image
 from cleanroom.images.waste import Waste
@@ -275,3 +277,14 @@ def test_all_as_text_and_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "--all goes with" in capsys.readouterr().err
     assert main(["audit", reference]) == 0
     assert "could be" not in capsys.readouterr().out
+
+
+def test_what_a_later_layer_hides_is_tied_to_its_finding() -> None:
+    text = "FROM debian:12\nCOPY . /app\nRUN wget -O /a.tgz https://example.org/a.tgz\nRUN tar xf /a.tgz && rm /a.tgz\n"
+    late = tuple(finding for finding in check(text).findings if finding.rule == "removed-late")
+    tied = Tied("Dockerfile", text, (), (), ((2, 2), (3, 3), (4, 4)), late=late)
+    found = tied.hidden_by(3, "/a.tgz")
+    assert found is not None
+    assert found.line == 3
+    assert tied.hidden_by(2, "/a.tgz") is None
+    assert tied.hidden_by(3, "/b.tgz") is None

@@ -96,13 +96,13 @@ def rest(waste: Waste, outlook: Outlook, tied: Tied | None, look: Look) -> Itera
         yield from _wrap(extra.kind.how, " " * (names + 12) + "→ ", look.width)
     if not waste.extras:
         yield "  nothing of the kinds that are known"
-    yield from _hidden_files(waste, look)
+    yield from _hidden_files(waste, tied, look)
     yield from _copies(waste, look)
     yield ""
     yield from _outlook(outlook, tied, look)
 
 
-def _hidden_files(waste: Waste, look: Look) -> Iterator[str]:
+def _hidden_files(waste: Waste, tied: Tied | None, look: Look) -> Iterator[str]:
     if not waste.hidden:
         return
     yield ""
@@ -111,6 +111,9 @@ def _hidden_files(waste: Waste, look: Look) -> Iterator[str]:
     for item in waste.hidden[: _MOST[look.detail]]:
         line = f"{size(item.bytes):>8}  {printable(item.path)}, of layer {item.layer}, gone in layer {item.removed_in}"
         yield from _wrap(line, "  ", look.width, 12)
+        if tied is not None and (finding := tied.hidden_by(item.layer, item.path)):
+            place = f"{tied.file}:{finding.line}:{finding.column}: {finding.rule}"
+            yield from _wrap(printable(place), " " * 12, look.width)
 
 
 def _copies(waste: Waste, look: Look) -> Iterator[str]:
