@@ -148,8 +148,9 @@ class _Chain:
             change = item.change
             if not isinstance(change, Write) or not change.folder or item.again or step.guards:
                 continue
-            if item.layer is layer or layer.mount(change.paths[:1]) is not None:
+            if item.layer is layer or layer.mount(change.paths[:1]) is not None or self.checks > _MAX_CHECKS:
                 continue
+            self.checks += len(step.patterns)
             places = [path for path in change.paths for top in step.patterns if below(path, top.rstrip("/") or "/")]
             if places and not places[0].endswith("/.git"):
                 item.again = True
@@ -161,13 +162,15 @@ class _Chain:
             if step.names and len(there) < _MAX_THERE:
                 there.append(Brought(step, layer.instruction, layer.stage, layer))
             return
+        taken = set(step.names)
         mine = [item for item in there if isinstance(item.change, Packages) and item.change.recipe is step.recipe]
         for item in reversed(mine):
             change = item.change
             assert isinstance(change, Packages)
-            if change.scope != step.scope:
+            if change.scope != step.scope or self.checks > _MAX_CHECKS:
                 continue
-            names = tuple(dict.fromkeys(name for name in change.names if name in step.names or LAST in step.names))
+            self.checks += 1 + len(change.names) // 10
+            names = tuple(dict.fromkeys(name for name in change.names if name in taken or LAST in taken))
             if not names:
                 continue
             rest = tuple(name for name in change.names if name not in names)
