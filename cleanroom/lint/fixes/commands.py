@@ -15,7 +15,8 @@ from cleanroom.lint.fixes.remedies import Plan
 from cleanroom.lint.fixes.script import Link, Place, Script
 from cleanroom.lint.fixes.uses import followers, in_layer, taken_by
 from cleanroom.lint.rules.over_cleaned import removes
-from cleanroom.recipes.model import Hazard, Recipe, Remedy
+from cleanroom.recipes.facts import at_home
+from cleanroom.recipes.model import Hazard, Keep, Recipe, Remedy
 from cleanroom.syntax import shell
 from cleanroom.syntax.globs import matches
 from cleanroom.syntax.paths import ANYWHERE, below
@@ -266,6 +267,8 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
         ),
         None,
     )
+    if event is None and keep is not None:
+        return _narrowed(site, finding.manager, keep)
     if event is None:
         raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
     if keep is None:
@@ -284,6 +287,23 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
     dropped = [word for word, _ in hit]
     title = f"do not remove {' '.join(word.raw for word in dropped)}"
     return Fix(True, title, tuple(sorted(without_operands(site, event, dropped))))
+
+
+def _narrowed(site: Site, manager: str, keep: Keep) -> Fix:
+    """Mount the folder of the cache alone instead of one above it, which holds more. Raises DeclinedError."""
+    path = at_home(keep.path, site.layer.home)
+    remedies_of = site.ledger.library.find(manager).remedies
+    places = {at_home(target, site.layer.home) for remedy in remedies_of for target in remedy.targets}
+    for flag in site.layer.instruction.flags:
+        value = flag.value or ""
+        match = re.search(r"(?:^|,)(?:target|dst|destination)=([^,]+)", value)
+        if flag.name != "mount" or match is None or not below(path, match[1].rstrip("/")):
+            continue
+        inside = [place for place in places if below(place, match[1].rstrip("/"))]
+        if len(inside) == 1 and not any(mount.target == inside[0] for mount in site.layer.mounts):
+            text = flag.text.replace(f"={match[1]}", f"={inside[0]}", 1)
+            return Fix(True, f"mount {inside[0]} alone", (Edit(flag.span, text),))
+    raise DeclinedError("which folder to mount instead is for the author to tell")
 
 
 # -- split-installs ----------------------------------------------------------------------------------------------------

@@ -126,6 +126,7 @@ def built_in() -> tuple[Rule, ...]:
     """Return the rules that ship."""
     from cleanroom.lint.rules import (
         cleanup_fails,
+        downloads_anew,
         left_behind,
         mounts,
         not_lean,
@@ -143,5 +144,6 @@ def built_in() -> tuple[Rule, ...]:
         split_installs.RULE,
         over_cleaned.RULE,
         not_lean.RULE,
+        downloads_anew.RULE,
         unused_ignore.RULE,
     )

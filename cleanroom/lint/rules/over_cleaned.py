@@ -8,6 +8,7 @@ from cleanroom.engine.events import Copied, Fill, Installed, Remove, Used
 from cleanroom.engine.ledger import Layer, Ledger, StageLedger
 from cleanroom.lint.findings import Finding
 from cleanroom.lint.rules import Rule, finding
+from cleanroom.recipes.facts import at_home
 from cleanroom.recipes.model import Keep, Recipe
 from cleanroom.syntax.paths import UNKNOWN, below, covers
 from cleanroom.syntax.text import Span
@@ -47,8 +48,38 @@ def find(ledger: Ledger) -> Iterator[Finding]:
                                 f"this removes {keep.path}, which {recipe.name} needs: {keep.why}",
                                 paths=(keep.path,),
                             )
+        for layer in stage.layers:
+            yield from _hidden_state(ledger, layer)
         if stage.ships:
             yield from _payload(ledger, stage)
+
+
+def _hidden_state(ledger: Ledger, layer: Layer) -> Iterator[Finding]:
+    """Yield a finding for each cache mount that also holds what a manager must remember in the image."""
+    told: set[tuple[str, str]] = set()
+    for event in layer.events:
+        if not isinstance(event, (Fill, Used)):
+            continue
+        for keep in event.recipe.keep:
+            mount = layer.mount([at_home(keep.path, layer.home)])
+            if mount is None or mount.kind != "cache" or keep.folder or keep.by_name:
+                continue
+            if (event.recipe.id, keep.path) not in told:
+                told.add((event.recipe.id, keep.path))
+                text = (
+                    f"the mount on {mount.target} keeps {keep.path} out of the image, and shares it with other builds: "
+                )
+                yield finding(
+                    ledger,
+                    layer,
+                    "over-cleaned",
+                    "error",
+                    event.recipe,
+                    None,
+                    event.span,
+                    text + keep.why,
+                    paths=(keep.path,),
+                )
 
 
 def _payload(ledger: Ledger, stage: StageLedger) -> Iterator[Finding]:
