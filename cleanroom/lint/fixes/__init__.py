@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from cleanroom.engine.ledger import Ledger
 from cleanroom.lint.findings import Finding, Fix
-from cleanroom.lint.fixes import commands, left_behind, removed_late
+from cleanroom.lint.fixes import commands, left_behind, mounts, removed_late
 from cleanroom.lint.fixes.place import DeclinedError
 
 _Fixer = Callable[[Ledger, Finding, str, bool], Fix]
@@ -21,6 +21,7 @@ _FIXERS: Mapping[str, _Fixer] = {
     "cleaned-early": left_behind.fix,
     "removed-late": removed_late.fix,
     **commands.FIXERS,
+    "downloads-anew": mounts.fix,
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
 from cleanroom.engine.events import Clean, Copied, Fill, Remove, Required
 from cleanroom.engine.ledger import Layer, Ledger, Mount
@@ -35,16 +35,16 @@ def _done(plan: Plan) -> Fix:
     return Fix(not plan.why, plan.title, tuple(sorted(plan.edits)), plan.why)
 
 
-def _written(event: Clean | Remove | Fill) -> shell.Command:
+def written(event: Clean | Remove | Fill) -> shell.Command:
     """Return the command of an event. Raises DeclinedError when it does not stand in the RUN."""
     if event.command is None:
         raise DeclinedError("the command does not stand in the file as it runs")
     return event.command
 
 
-def _drop(site: Site, event: Clean | Remove) -> Edit:
+def drop(site: Site, event: Clean | Remove) -> Edit:
     """Return the edit that takes a command away. Raises DeclinedError."""
-    command = _written(event)
+    command = written(event)
     script = site.script()
     place = script.locate(command.span)
     if event.nested or place is None or script.link(place).span != command.span:
@@ -68,9 +68,9 @@ def operands(command: shell.Command, event: Remove) -> list[tuple[shell.Word, st
 
 def without_operands(site: Site, event: Remove, dropped: list[shell.Word]) -> list[Edit]:
     """Return the edits that take operands from an ``rm``, or all of it when none is left."""
-    command = _written(event)
+    command = written(event)
     if len(dropped) == len(event.patterns):
-        return [_drop(site, event)]
+        return [drop(site, event)]
     edits = []
     for word in dropped:
         before = command.words[command.words.index(word) - 1]
@@ -100,13 +100,13 @@ def cleanup_fails(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -
     if hazard.instead:
         return _replace(site, event, hazard)
     if hazard.when_prevented:
-        return Fix(True, "drop the command: there is nothing to clean", (_drop(site, event),))
+        return Fix(True, "drop the command: there is nothing to clean", (drop(site, event),))
     raise DeclinedError(f"the recipe of {finding.manager} knows no command that does it")
 
 
 def _replace(site: Site, event: Clean, hazard: Hazard) -> Fix:
     recipe = event.recipe
-    command = _written(event)
+    command = written(event)
     if site.is_array:
         raise DeclinedError("the RUN is in exec form (a JSON array)")
     cleaning = remedies.read_cleaning(hazard.instead, recipe)
@@ -165,10 +165,10 @@ def mount_emptied(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -
         others = [path for paths in event.paths.values() for path in paths if not _mounted(path, mounts)]
         if others:
             raise DeclinedError(f"it also empties {others[0]}, which is in no mount")
-        return Fix(True, "drop the command", (_drop(site, event),))
+        return Fix(True, "drop the command", (drop(site, event),))
     if not isinstance(event, Remove):
         raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
-    words = operands(_written(event), event)
+    words = operands(written(event), event)
     inside = [word for word, pattern in words if _mounted(pattern, mounts)]
     if not inside:
         raise DeclinedError("it removes more than what is in the mount")
@@ -192,34 +192,44 @@ def mount_defeated(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) 
         return Fix(
             True,
             f"drop {first.prevented}",
-            tuple(sorted({_without_option(site, fill) for fill in fills if fill.prevented.startswith("-")})),
+            tuple(sorted({without_option(site, fill) for fill in fills if fill.prevented.startswith("-")})),
         )
     if first.prevented == first.cache.kept_out_by_file:
-        return _without_file(site, first)
+        file = first.prevented
+        return Fix(True, f"remove {file} first", (without_file(site, first, file),))
     name = first.prevented.partition("=")[0]
-    command = first.command
-    if command is not None:
-        for assignment in command.assignments:
-            if assignment.name == name and command.words:
-                spans = [item.span for item in command.assignments] + [word.span for word in command.words]
-                following = min(span.start for span in spans if span.start > assignment.span.start)
-                return Fix(True, f"drop {first.prevented}", (Edit(Span(assignment.span.start, following), ""),))
+    if (edit := without_assignment(first, name)) is not None:
+        return Fix(True, f"drop {first.prevented}", (edit,))
     raise DeclinedError(f"{first.prevented} holds for other lines too")
 
 
-def _without_option(site: Site, fill: Fill) -> Edit:
+def without_assignment(fill: Fill, name: str) -> Edit | None:
+    """Return the edit that drops a variable which is set for one command alone, None where it is not."""
+    command = fill.command
+    for assignment in command.assignments if command is not None and command.words else ():
+        if command is not None and assignment.name == name:
+            spans = [item.span for item in command.assignments] + [word.span for word in command.words]
+            following = min(span.start for span in spans if span.start > assignment.span.start)
+            return Edit(Span(assignment.span.start, following), "")
+    return None
+
+
+def without_option(site: Site, fill: Fill) -> Edit:
+    """Return the edit that drops the option which forbids a cache. Raises DeclinedError."""
     if site.is_array:
         raise DeclinedError("the RUN is in exec form (a JSON array)")
-    command = _written(fill)
+    command = written(fill)
     for index, word in enumerate(command.words):
         if index and word.literal == fill.prevented:
             return Edit(Span(command.words[index - 1].span.end, word.span.end), "")
     raise DeclinedError(f"{fill.prevented} is put together from parts")
 
 
-def _without_file(site: Site, fill: Fill) -> Fix:
-    """Remove the file of the base that empties the cache after each use."""
-    file = fill.cache.kept_out_by_file
+def without_file(site: Site, fill: Fill, file: str, mounted: Collection[int] = ()) -> Edit:
+    """Return the edit that removes the file of the base which empties the cache after each use. Raises DeclinedError.
+
+    ``mounted`` are the RUNs, by where they start, that are about to have the mount.
+    """
     caches = {cache.id: cache for cache in fill.recipe.caches if cache.kept_out_by_file == file}
     layers = [site.layer, *(layer for layers in followers(site.ledger, site.layer) for layer in layers)]
     for layer in layers:
@@ -228,6 +238,7 @@ def _without_file(site: Site, fill: Fill) -> Fix:
                 isinstance(event, Fill)
                 and event.recipe.id == fill.recipe.id
                 and event.cache.id in caches
+                and layer.instruction.span.start not in mounted
                 and layer.mount(event.paths) is None
             ):
                 line = site.ledger.source.position(event.span.start)[0]
@@ -242,7 +253,7 @@ def _without_file(site: Site, fill: Fill) -> Fix:
     edit = site.script().lead(first, f"rm -f {file}")
     if edit is None:
         raise DeclinedError("no command can be put before the first that fills it")
-    return Fix(True, f"remove {file} first", (edit,))
+    return edit
 
 
 # -- over-cleaned ------------------------------------------------------------------------------------------------------
@@ -275,7 +286,7 @@ def over_cleaned(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) ->
         raise DeclinedError("what else in that folder may go is for the author to tell")
     if any(f"/{ANYWHERE}/" in pattern for pattern in event.patterns):
         raise DeclinedError("which folders find must leave out is for the author to write")
-    words = operands(_written(event), event)
+    words = operands(written(event), event)
     hit = [(word, pattern) for word, pattern in words if removes(pattern, keep, recursive=event.recursive)]
     if keep.folder and all(pattern.rstrip("/") == keep.path for _, pattern in hit):
         edits = []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from msgspec.structs import replace
 
 from cleanroom.engine.events import Clean, Fill, Remove, Required, Used
-from cleanroom.engine.ledger import Ledger, Outcome, Status
+from cleanroom.engine.ledger import Layer, Ledger, Outcome, Status
 from cleanroom.engine.settle import empties
 from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import remedies
@@ -18,6 +18,7 @@ from cleanroom.lint.fixes.uses import User, in_layer, later, others_files, paylo
 from cleanroom.lint.rules.left_behind import shipped
 from cleanroom.recipes.facts import applies
 from cleanroom.recipes.model import Remedy
+from cleanroom.syntax.dockerfile import Instruction
 from cleanroom.syntax.paths import below
 from cleanroom.syntax.text import Edit, Span
 
@@ -99,7 +100,7 @@ def _write(ledger: Ledger, outcome: Outcome, left: list[Outcome], remedy: Remedy
         plan = Plan(title, [without_instruction(site)], plan.why, plan.taken)
     gone = [item for item in left if item.fill.cache.id in remedy.caches]
     if remedy.kind == "mount":
-        _check_hidden(site, outcome, remedy)
+        check_hidden(site, outcome.layer, remedy)
     provide(site, plan, remedy)
     _keep_topped_up(site, plan, gone, remedy)
     if drop and outcome.early is not None and remedy.kind == "clean":
@@ -128,10 +129,10 @@ def _keep_topped_up(site: Site, plan: Plan, gone: list[Outcome], remedy: Remedy)
             plan.why = "this fetches ahead what a command that cannot be seen may use"
 
 
-def _check_hidden(site: Site, outcome: Outcome, remedy: Remedy) -> None:
+def check_hidden(site: Site, layer: Layer, remedy: Remedy) -> None:
     """Raise DeclinedError when a mount would hide from this RUN what an earlier layer holds and it needs."""
     fetched: set[str] = set()
-    for event in outcome.layer.events:
+    for event in layer.events:
         if isinstance(event, Fill):
             fetched.add(event.cache.id)
         if isinstance(event, Required) and event.cache.id in remedy.caches and event.cache.id not in fetched:
@@ -187,8 +188,11 @@ def may_change_sources(text: str) -> bool:
     return bool(_SOURCES.search(text) or (".deb" in text and _INSTALLS_FILE.search(text)))
 
 
-def provide(site: Site, plan: Plan, remedy: Remedy) -> None:
-    """Add to ``plan`` what lets later lines do without what it takes. Raises DeclinedError."""
+def provide(site: Site, plan: Plan, remedy: Remedy, mounted: Collection[int] = ()) -> None:
+    """Add to ``plan`` what lets later lines do without what it takes. Raises DeclinedError.
+
+    ``mounted`` are the RUNs, by where they start, that have the same mount.
+    """
     taken = plan.taken
     if taken is None:
         return
@@ -201,7 +205,7 @@ def provide(site: Site, plan: Plan, remedy: Remedy) -> None:
         for user in in_layer(site.ledger, taken, after=taken.order):
             if user.certain:
                 raise DeclinedError(user.reason)
-    users = list(later(site.ledger, taken))
+    users = [user for user in later(site.ledger, taken) if user.layer.instruction.span.start not in mounted]
     for user in users:
         if user.certain and user.need is None:
             raise DeclinedError(user.reason)
@@ -356,12 +360,12 @@ _DIRECTIVE = re.compile(
 )
 
 
-def without_instruction(site: Site) -> Edit:
-    """Return the edit that takes a RUN away, with its line end and what ignores findings in it.
+def without_instruction(site: Site, instruction: Instruction | None = None) -> Edit:
+    """Return the edit that takes the RUN, or another instruction, away, with its line end and its ignore comments.
 
     Of the blank lines around it, those above stay.
     """
-    source, instruction = site.ledger.source, site.layer.instruction
+    source, instruction = site.ledger.source, instruction or site.layer.instruction
     first, last = instruction.line, instruction.end_line
     while first > 1 and _DIRECTIVE.match(source.line(first - 1)):
         first -= 1

@@ -32,6 +32,7 @@ class Plan(Struct):
     edits: list[Edit]
     why: str = ""
     taken: Taken | None = None  # what it takes out of the layer
+    targets: tuple[str, ...] = ()  # on which it mounts caches
 
 
 # -- the text of a clean-up --------------------------------------------------------------------------------------------
@@ -536,12 +537,22 @@ def knows_mounts(site: Site) -> bool:
 
 def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
     """Return the plan that mounts a cache over each target of which the RUN leaves something. Raises DeclinedError."""
-    layer, recipe = site.layer, left[0].fill.recipe
-    owner = _owner(site, left)
-    fills = [outcome.fill for outcome in left if outcome.fill.cache.id in remedy.caches]
-    flags: list[str] = []
-    for place in _places(site, remedy, fills):
+    fills = _fills(left, remedy)
+    for place in places(site, remedy, fills):
         _check_mountable(site, place)
+    plan = mount_on(site, remedy, left)
+    if not knows_mounts(site):
+        plan.why = "the file does not say that its builder knows cache mounts (a syntax directive does)"
+    return plan
+
+
+def mount_on(site: Site, remedy: Remedy, outcomes: list[Outcome]) -> Plan:
+    """Return the plan that mounts caches, and sets what they need, whatever else the RUN does. Raises DeclinedError."""
+    layer, recipe = site.layer, outcomes[0].fill.recipe
+    owner = _owner(site, outcomes)
+    fills = _fills(outcomes, remedy)
+    flags: list[str] = []
+    for place in places(site, remedy, fills):
         sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
         name = recipe.id if len(remedy.targets) == 1 else f"{recipe.id}-{place.rpartition('/')[2]}"
         flags.append(_like_others(site, place) or f"--mount=type=cache,target={place}{sharing}{owner.format(name)}")
@@ -551,11 +562,11 @@ def mount(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
         raise DeclinedError(f"the cache lies elsewhere here: {shown}")
     at = _behind_flags(site)
     plan = Plan(f"mount a cache on {', '.join(targets)}", [], taken=mounted(site.ledger, layer, targets))
-    plan.edits.append(Edit(Span(at, at), "".join(f" {flag}" for flag in flags)))
+    plan.targets = tuple(targets)
+    new = [flag for flag in flags if all(flag != other.text for other in layer.instruction.flags)]
+    plan.edits.append(Edit(Span(at, at), "".join(f" {flag}" for flag in new)))
     for name, value in remedy.environment.items():
         plan.edits += _environment(site, remedy, recipe, name, value)
-    if not knows_mounts(site):
-        plan.why = "the file does not say that its builder knows cache mounts (a syntax directive does)"
     return plan
 
 
@@ -573,7 +584,7 @@ def _owner(site: Site, left: list[Outcome]) -> str:
     return f",id={{}}-{layer.uid},uid={layer.uid}" + (f",gid={gid}" if gid.isdigit() else "")
 
 
-def _places(site: Site, remedy: Remedy, fills: list[Fill]) -> Iterator[str]:
+def places(site: Site, remedy: Remedy, fills: list[Fill]) -> Iterator[str]:
     """Yield the targets of a remedy into which one of ``fills`` goes. Raises DeclinedError."""
     for target in remedy.targets:
         place = at_home(target, site.layer.home)
