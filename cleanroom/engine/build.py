@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from cleanroom.engine.calls import Call
 from cleanroom.engine.copies import Copies, stage_index
@@ -16,7 +19,8 @@ from cleanroom.engine.settle import settle
 from cleanroom.engine.state import State, expand
 from cleanroom.recipes.library import Library
 from cleanroom.syntax import dockerfile as reader
-from cleanroom.syntax.dockerfile import Dockerfile, Instruction
+from cleanroom.syntax.dockerfile import Dockerfile, Instruction, Stage
+from cleanroom.syntax.globs import matches
 from cleanroom.syntax.paths import UNKNOWN, absolute, escape
 from cleanroom.syntax.text import MappedText, Source, Span
 
@@ -48,6 +52,10 @@ def build(
 
 
 _MAY_TAKE = re.compile(r"\b(?:rm|mv|find|chown|chmod|chgrp)\b|\.sh\b")
+# What BuildKit sets for the platform at hand (https://docs.docker.com/reference/dockerfile/).
+_PLATFORM: Mapping[str, None] = dict.fromkeys(
+    f"{side}{what}" for side in ("TARGET", "BUILD") for what in ("PLATFORM", "OS", "ARCH", "VARIANT")
+)
 
 
 class _Build:
@@ -82,9 +90,13 @@ class _Build:
         found: list[StageLedger] = []
         states: list[State] = []
         for stage in self.dockerfile.stages:
-            image = expand(stage.base, arguments, self.escape) or ""
+            image = expand(stage.base, {**_PLATFORM, **arguments}, self.escape) or ""
             parent = stage_index(self.dockerfile.stages[: stage.index], image, numbers=False)
-            if parent is None:
+            meant = [] if image else self.meant(stage, arguments)
+            if meant:
+                state = _common([states[index] for index in meant])
+                base = state.base
+            elif parent is None:
                 base = self.library.base(image)
                 state = State(base, dict(base.environment), {}, base.user)
             else:
@@ -104,6 +116,12 @@ class _Build:
             found.append(ledger)
             states.append(state)
         return found
+
+    def meant(self, stage: Stage, arguments: Mapping[str, str | None]) -> list[int]:
+        """Return which earlier stages a stage may stand on, where a variable without a value is in the name."""
+        name = reader.expand(stage.base, {**_PLATFORM, **arguments}, self.escape, UNKNOWN).lower()
+        earlier = self.dockerfile.stages[: stage.index]
+        return [other.index for other in earlier if other.name and matches(other.name, name.replace(UNKNOWN, "*"))]
 
     def instruction(
         self, instruction: Instruction, ledger: StageLedger, state: State, global_arguments: Mapping[str, str | None]
@@ -236,6 +254,24 @@ class _Build:
             target = state.expand(target, self.escape) or ""
             if target and kind in ("cache", "tmpfs", "bind"):
                 yield Mount(kind, absolute(target, state.workdir))
+
+
+def _common(states: list[State]) -> State:
+    """Return what holds whichever of several states it is."""
+    first, *others = states
+    state = first.copy()
+    state.arguments = {}
+    for other in others:
+        for name in state.environment.keys() | other.environment.keys():
+            value = other.environment.get(name)
+            state.environment[name] = value if value == state.environment.get(name) else None
+        state.settings &= other.settings
+        state.of_home &= other.of_home
+        state.lean &= other.lean
+        state.user = state.user if state.user == other.user else "?"
+    if any(other.base != first.base for other in others):
+        state.base = replace(first.base, versions=MappingProxyType({}), files=())
+    return state
 
 
 def _known(value: str | None) -> str:
