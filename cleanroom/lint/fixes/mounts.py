@@ -42,7 +42,8 @@ def fix(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
     for number, (layer, wanted) in enumerate(fetching):
         site = Site(ledger, layer)
         remedy = mountable(wanted[0].fill, layer)
-        assert remedy is not None
+        if remedy is None:
+            raise DeclinedError(f"the recipe of {finding.manager} knows no mount for this image")
         moved = [item for item in wanted if item.fill.cache.id in remedy.caches]
         plan = remedies.mount_on(site, remedy, moved)
         here = list(plan.targets)

@@ -471,18 +471,22 @@ def variable(site: Site, remedy: Remedy, left: list[Outcome]) -> Plan:
 
 
 def _first_line(site: Site, remedy: Remedy, recipe: Recipe) -> int:
-    """Return the line of the first RUN below which an ENV holds for all that leave the caches of a remedy."""
+    """Return the line of the first RUN below which an ENV holds for all that leave the caches of a remedy.
+
+    Those that leave nothing count where no RUN leaves any.
+    """
     ledger, layer = site.ledger, site.layer
     stages = {item.stage.index for item in ledger.chain(layer.stage)}
-    return next(
-        outcome.layer.instruction.line
+    found = [
+        outcome
         for outcome in ledger.outcomes
         if outcome.layer.stage in stages
         and outcome.layer.instruction.onbuild == layer.instruction.onbuild
-        and outcome.state == Status.LEFT
         and outcome.fill.recipe.id == recipe.id
         and outcome.fill.cache.id in remedy.caches
-    )
+    ]
+    left = [outcome for outcome in found if outcome.state == Status.LEFT]
+    return (left or found)[0].layer.instruction.line
 
 
 def above(site: Site, line: int, text: str) -> Edit:
