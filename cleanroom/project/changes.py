@@ -6,21 +6,8 @@ import os
 import subprocess
 from collections.abc import Iterable
 
+from cleanroom.project import git
 from cleanroom.project.reading import root_of
-
-# The repository's own settings may name programs to run: of a diff, of filters, of a monitor of its files, of hooks.
-_SAFE = (
-    *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "diff.external=", "-c", "core.pager=cat"),
-    *("--no-optional-locks", "--no-replace-objects"),
-)
-_ENVIRONMENT = {
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_ALLOW_PROTOCOL": "none",  # for a git that does not know the above: whatever the repository says, no transport
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_ATTR_NOSYSTEM": "1",
-    "LC_ALL": "C",
-}
 
 Ranges = tuple[tuple[int, int], ...]
 _ALL: Ranges = ((1, 1 << 60),)
@@ -77,11 +64,11 @@ def _ranges(before: str, path: str) -> Ranges:
 def _git(root: str, *arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", root, *_SAFE, *arguments],
+            git.command(root, *arguments),
             capture_output=True,
             check=False,
             stdin=subprocess.DEVNULL,
-            env={**os.environ, **_ENVIRONMENT},
+            env=git.environment(),
             timeout=60,
         )
     except FileNotFoundError:

@@ -84,7 +84,8 @@ def run(
     from cleanroom_survey.store import Store, StoreError
 
     try:
-        sources = [open_source(name, content=content, keys=keys, names=globs) for name in names]
+        say = partial(click.echo, err=True)
+        sources = [open_source(name, content=content, keys=keys, names=globs, passed_over=say) for name in names]
         with closing(Store(Path(output), lookup.library())) as store:
             crew = _crew(jobs, scheduler, partial(examine, recipes=lookup.folders()))
             try:

@@ -14,6 +14,7 @@ from typing import IO, Any
 
 from msgspec import Struct, field
 
+from cleanroom.project import git
 from cleanroom.project.discover import VERSION_CONTROL, is_dockerfile
 
 LARGEST = 16 << 20  # bytes; what is larger is no Dockerfile that someone wrote
@@ -41,8 +42,15 @@ class Source(Struct, frozen=True):
     read: Callable[[], Iterator[Place]]
 
 
-def open_source(name: str, *, content: str = "content", keys: Sequence[str] = (), names: Sequence[str] = ()) -> Source:
-    """Return the source that ``name`` means.
+def open_source(
+    name: str,
+    *,
+    content: str = "content",
+    keys: Sequence[str] = (),
+    names: Sequence[str] = (),
+    passed_over: Callable[[str], None] = lambda _: None,
+) -> Source:
+    """Return the source that ``name`` means; ``passed_over`` is told of each Dockerfile of it that cannot be had.
 
     A folder; a bare git repository, or any with ``git:`` before its path; a tar archive; a table in Parquet or JSON
     lines, whose texts stand in the column ``content`` and whose columns ``keys`` are kept. Archives and tables may be
@@ -55,19 +63,19 @@ def open_source(name: str, *, content: str = "content", keys: Sequence[str] = ()
         return any(fnmatchcase(base, glob) for glob in names) if names else is_dockerfile(base)
 
     if name.startswith("git:"):
-        return _git(name, Path(name.removeprefix("git:")), wanted)
+        return _git(name, name.removeprefix("git:"), wanted, passed_over)
     local = Path(name)
     if "://" not in name and local.is_dir():
         if (local / "HEAD").is_file() and (local / "objects").is_dir():
-            return _git(name, local, wanted)
+            return _git(name, name, wanted, passed_over)
         return _folder(name, wanted)
     bare = name.partition("?")[0].lower()
     if bare.endswith((".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2")):
         return Source(name, None, lambda: _tar(name, wanted))
     if bare.endswith((".parquet", ".pq")):
-        return _parquet(name, content, keys)
+        return _parquet(name, content, keys, passed_over)
     if bare.endswith((".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")):
-        return Source(name, None, lambda: _json_lines(name, content, keys))
+        return Source(name, None, lambda: _json_lines(name, content, keys, passed_over))
     if "://" not in name and not local.exists():
         raise SourceError(f"{name}: no such file or folder")
     raise SourceError(
@@ -97,22 +105,23 @@ def _folder(name: str, wanted: Callable[[str], bool]) -> Source:
     return Source(name, len(files), read)
 
 
-def _git(name: str, folder: Path, wanted: Callable[[str], bool]) -> Source:
-    """Read the Dockerfiles at HEAD from the object store; nothing is checked out."""
-    listing = _run_git(name, folder, "ls-tree", "-r", "-z", "-l", "HEAD")
+def _git(name: str, root: str, wanted: Callable[[str], bool], passed_over: Callable[[str], None]) -> Source:
+    """Read the Dockerfiles at HEAD from the object store; nothing is checked out, fetched or run."""
     blobs: list[tuple[str, str]] = []
-    for entry in listing.split(b"\0"):
+    for entry in _run_git(name, root, "ls-tree", "-r", "-z", "HEAD").split(b"\0"):
         meta, _, path = entry.partition(b"\t")
         fields = meta.split()
-        if len(fields) != 4 or fields[1] != b"blob" or fields[0] == b"120000" or int(fields[3]) > LARGEST:
-            continue
         text = path.decode("utf-8", "surrogateescape")
-        if wanted(text):
+        if len(fields) == 3 and fields[1] == b"blob" and fields[0] != b"120000" and wanted(text):
             blobs.append((fields[2].decode(), text))
 
     def read() -> Iterator[Place]:
         with subprocess.Popen(
-            ["git", "-C", str(folder), "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            git.command(root, "cat-file", "--batch"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=git.environment(),
         ) as process:
             assert process.stdin is not None
             assert process.stdout is not None
@@ -120,22 +129,43 @@ def _git(name: str, folder: Path, wanted: Callable[[str], bool]) -> Source:
                 process.stdin.write(f"{identifier}\n".encode())
                 process.stdin.flush()
                 header = process.stdout.readline().split()
-                if len(header) != 3:
-                    raise SourceError(f"{name}: git has no object {identifier} for {path}")
-                data = process.stdout.read(int(header[2]))
-                process.stdout.read(1)
-                yield Place(name, path.encode("utf-8", "replace").decode(), data)
+                shown = path.encode("utf-8", "replace").decode()
+                if not header:
+                    raise SourceError(f"{name}: git ended at {shown}")
+                if len(header) != 3:  # of a clone that holds a part of the objects
+                    passed_over(f"{name}: {shown}: not in this clone; passed over")
+                    continue
+                data = _read_blob(process.stdout, int(header[2]))
+                if data is None:
+                    passed_over(f"{name}: {shown}: larger than {LARGEST >> 20} MiB; passed over")
+                else:
+                    yield Place(name, shown, data)
 
     return Source(name, len(blobs), read)
 
 
-def _run_git(name: str, folder: Path, *arguments: str) -> bytes:
+def _read_blob(stream: IO[bytes], size: int) -> bytes | None:
+    """Return the next blob of ``git cat-file``, None for one that is too large, which is read past."""
+    data = stream.read(size) if size <= LARGEST else None
+    rest = 0 if data is not None else size
+    while rest and (chunk := stream.read(min(rest, 1 << 20))):
+        rest -= len(chunk)
+    stream.read(1)
+    return data
+
+
+def _run_git(name: str, root: str, *arguments: str) -> bytes:
     try:
-        done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, check=False)
+        done = subprocess.run(
+            git.command(root, *arguments), capture_output=True, check=False, env=git.environment(), timeout=600
+        )
     except FileNotFoundError:
         raise SourceError(f"{name}: git is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise SourceError(f"{name}: git did not answer within ten minutes") from None
     if done.returncode:
-        raise SourceError(f"{name}: {done.stderr.decode(errors='replace').strip().splitlines()[-1]}")
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        raise SourceError(f"{name}: {said[-1] if said else 'git failed'}")
     return done.stdout
 
 
@@ -163,7 +193,7 @@ def _tar(name: str, wanted: Callable[[str], bool]) -> Iterator[Place]:
             raise SourceError(f"{name}: not a tar archive that can be read to its end: {error}") from None
 
 
-def _parquet(name: str, content: str, keys: Sequence[str]) -> Source:
+def _parquet(name: str, content: str, keys: Sequence[str], passed_over: Callable[[str], None]) -> Source:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -185,13 +215,13 @@ def _parquet(name: str, content: str, keys: Sequence[str]) -> Source:
                 wanted = [content, *keys]
                 for batch in file.iter_batches(_ROWS, row_groups=[group], columns=wanted, use_threads=False):
                     for values in batch.to_pylist():
-                        yield _row(name, row, values, content, keys)
+                        yield from _row(name, row, values, content, keys, passed_over)
                         row += 1
 
     return Source(name, length, read)
 
 
-def _json_lines(name: str, content: str, keys: Sequence[str]) -> Iterator[Place]:
+def _json_lines(name: str, content: str, keys: Sequence[str], passed_over: Callable[[str], None]) -> Iterator[Place]:
     import gzip
     import json
 
@@ -204,11 +234,14 @@ def _json_lines(name: str, content: str, keys: Sequence[str]) -> Iterator[Place]
                 values = json.loads(line)
                 if not isinstance(values, dict):
                     raise ValueError("not an object")
+            except RecursionError:
+                passed_over(f"{name}:{row + 1}: nested too deeply; passed over")
+                continue
             except ValueError as error:
                 raise SourceError(f"{name}:{row + 1}: not a JSON object: {error}") from None
             if row == 0:
                 _require(name, list(values), content, keys)
-            yield _row(name, row, values, content, keys)
+            yield from _row(name, row, values, content, keys, passed_over)
 
 
 def _require(name: str, columns: Sequence[str], content: str, keys: Sequence[str]) -> None:
@@ -221,8 +254,19 @@ def _require(name: str, columns: Sequence[str], content: str, keys: Sequence[str
             )
 
 
-def _row(name: str, row: int, values: Mapping[str, Any], content: str, keys: Sequence[str]) -> Place:
+def _row(
+    name: str,
+    row: int,
+    values: Mapping[str, Any],
+    content: str,
+    keys: Sequence[str],
+    passed_over: Callable[[str], None],
+) -> Iterator[Place]:
+    """Yield the Dockerfile of a row; none where the column holds no text."""
     value = values.get(content)
-    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else bytes(value or b"")
+    if value is not None and not isinstance(value, str | bytes):
+        passed_over(f"{name}: row {row}: {content} holds no text ({type(value).__name__}); passed over")
+        return
+    data = value.encode("utf-8", "surrogatepass") if isinstance(value, str) else value or b""
     kept = {key: str(values[key]) for key in keys if values.get(key) is not None}
-    return Place(name, str(row), data, kept)
+    yield Place(name, str(row), data, kept)

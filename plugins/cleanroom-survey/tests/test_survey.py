@@ -294,6 +294,50 @@ def test_source(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert source.length in (None, len(expected))
 
 
+def test_a_repository_runs_nothing(tmp_path: Path) -> None:
+    """One that lacks an object names a program that would fetch it."""
+    folder, mark = tmp_path / "r", tmp_path / "ran"
+    repository(folder)
+    program = tmp_path / "upload-pack"
+    program.write_text(f"#!/bin/sh\ntouch {mark}\n")
+    program.chmod(0o755)
+    git = ["git", "-C", str(folder)]
+    blob = subprocess.run([*git, "rev-parse", "HEAD:Dockerfile"], capture_output=True, text=True, check=True).stdout
+    (folder / ".git/objects" / blob[:2] / blob.strip()[2:]).unlink()
+    settings = {
+        "core.repositoryformatversion": "1",
+        "extensions.partialClone": "origin",
+        "remote.origin.url": str(tmp_path / "elsewhere"),
+        "remote.origin.promisor": "true",
+        "remote.origin.uploadpack": str(program),
+    }
+    for name, value in settings.items():
+        subprocess.run([*git, "config", name, value], check=True)
+    said: list[str] = []
+    source = open_source(f"git:{folder}", passed_over=said.append)
+    assert [place.path for place in source.read()] == ["ü/app.Dockerfile"]
+    assert said == [f"git:{folder}: Dockerfile: not in this clone; passed over"]
+    assert not mark.exists()
+    subprocess.run([*git, "cat-file", "-p", "HEAD:Dockerfile"], capture_output=True, check=False)
+    assert mark.exists()  # what this git does when it is not told otherwise
+
+
+def test_rows_that_hold_no_text_are_passed_over(tmp_path: Path) -> None:
+    rows = ['{"content": 5}', '{"content": "FROM a"}', '{"content": 1.5}', '{"content": ["FROM"]}', '{"content": null}']
+    rows += ['{"content": {"a": 1}}', f'{{"content": {"[" * 100_000}']
+    (tmp_path / "t.jsonl").write_text("\n".join(rows))
+    said: list[str] = []
+    found = list(open_source(str(tmp_path / "t.jsonl"), passed_over=said.append).read())
+    assert [(place.path, place.data) for place in found] == [("1", b"FROM a"), ("4", b"")]
+    assert [line.partition("t.jsonl")[2] for line in said] == [
+        ": row 0: content holds no text (int); passed over",
+        ": row 2: content holds no text (float); passed over",
+        ": row 3: content holds no text (list); passed over",
+        ": row 5: content holds no text (dict); passed over",
+        ":7: nested too deeply; passed over",
+    ]
+
+
 def troubles(folder: Path) -> Iterator[tuple[str, str]]:
     (folder / "empty").mkdir()
     (folder / "cut.tar.gz").write_bytes((folder / "all.tar.gz").read_bytes()[:60])
