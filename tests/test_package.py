@@ -29,7 +29,8 @@ def test_the_sdist_holds_what_belongs_in_it_and_nothing_else(dist: Path) -> None
     assert {"tests/test_package.py", "examples/data-science/Dockerfile"} <= names.keys()
     folders = {"benchmarks", "cleanroom", "docs", "examples", "plugins", "recipes", "templates", "tests", "tools"}
     files = {".dockerignore", ".gitignore", ".pre-commit-hooks.yaml", "CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile"}
-    files |= {"LICENSE", "PKG-INFO", "README.md", "action.yml", "hatch_build.py", "mkdocs.yml", "pyproject.toml"}
+    files |= {"LICENSE", "PKG-INFO", "README.md", "SECURITY.md", "action.yml"}
+    files |= {"hatch_build.py", "mkdocs.yml", "pyproject.toml"}
     assert {name.partition("/")[0] for name in names if name} == folders | files
 
 
