@@ -66,6 +66,8 @@ def test_every_fix_is_right(way: dict[str, Any], corpus: list[tuple[str, str]]) 
         for finding in result.fixed:
             assert finding.fix is not None
             meant |= {int(line) for line in re.findall(r"on line (\d+)", finding.fix.title)}
+            joined = re.search(r"join the \w+ RUNs up to line (\d+)", finding.fix.title)
+            meant |= set(range(finding.instruction_line, int(joined[1]) + 1)) if joined else set()
             assert way["unsafe"] or finding.fix.safe
         lines = {instruction for instruction, _ in instructions(text)}
         meant |= {max((line for line in lines if line <= other), default=0) for other in meant}

@@ -15,6 +15,8 @@ DECLINED = {
     "f5": "",  # an install without update, in exec form: the base empties the archives by itself
     "f7": "the command runs in the background: nothing tells when it is done",
 }
+# A mount on /var/lib/apt is a finding of its own, whose fix changes what is there.
+IGNORED = {"f14": ("over-cleaned",)}
 
 
 def test_every_trap_is_known(shared: Path) -> None:
@@ -24,7 +26,7 @@ def test_every_trap_is_known(shared: Path) -> None:
 @pytest.mark.parametrize("name", [f"f{number}" for number in range(1, 16)])
 def test_trap(shared: Path, name: str) -> None:
     text = (shared / "suites" / "traps" / f"{name}.Dockerfile").read_text("utf-8")
-    options = {"ignore": ("split-installs",)}
+    options = {"ignore": ("split-installs", *IGNORED.get(name, ()))}
     before = check(text, **options).findings
     result = fix(text, **options)
     assert not result.problems
