@@ -46,8 +46,8 @@ class Copies:
         *sources, target = words
         place = absolute(target or "", state.workdir)
         ledger.placed.append((place, instruction))
-        given = [source for source in sources if source is not None]
-        writes = [] if not state.follows else list(islice(_brought(instruction, given, place), _MAX_BROUGHT))
+        given = [source for source in sources if source is not None] if state.follows else []
+        writes = list(islice(_brought(instruction, given, place), _MAX_BROUGHT))
         ledger.brought += [(instruction, write) for write in writes]
         state.filled.update(path for write in writes if not write.folder for path in write.paths)
         origin = next((flag.value for flag in instruction.flags if flag.name == "from"), None)
@@ -113,11 +113,8 @@ def _brought(instruction: Instruction, sources: list[str], place: str) -> Iterat
         if source.startswith("<<"):
             continue
         is_remote = "://" in source
-        name = (
-            file_name(source)
-            if is_remote
-            else source.rstrip("/").rpartition("/")[2].strip(".") and (source.rstrip("/").rpartition("/")[2])
-        )
+        name = file_name(source) if is_remote else source.rstrip("/").rpartition("/")[2]
+        name = name if name.strip(".") else ""
         is_tree = source.endswith(".git") if is_remote else not _FILES.search(name)
         inside = (f"{folder}/{name}",) if name else ()
         paths = inside if inside_only and not is_tree else (folder, *inside)

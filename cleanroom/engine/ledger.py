@@ -94,9 +94,8 @@ class StageLedger(Struct):
     copies: list[Copy] = field(default_factory=list)
     start: dict[str, set[tuple[str, str]]] = field(default_factory=dict)  # CMD, ENTRYPOINT -> caches that it reads
     starts: dict[str, Layer] = field(default_factory=dict)  # what these do, and HEALTHCHECK, as if it were a layer
-    placed: list[tuple[str, Instruction]] = field(default_factory=list)  # what COPY and ADD put there, and which did
-
-    brought: list[tuple[Instruction, Write]] = field(default_factory=list)  # what COPY and ADD put there
+    placed: list[tuple[str, Instruction]] = field(default_factory=list)  # where COPY and ADD put something, and which
+    brought: list[tuple[Instruction, Write]] = field(default_factory=list)  # what they put there, by source
 
     @property
     def name(self) -> str:

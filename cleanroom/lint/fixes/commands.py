@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from cleanroom.engine.events import Clean, Copied, Fill, Remove, Required
-from cleanroom.engine.ledger import Layer, Ledger, Mount
+from cleanroom.engine.ledger import Layer, Ledger
 from cleanroom.lint.findings import Finding, Fix
 from cleanroom.lint.fixes import left_behind, remedies
 from cleanroom.lint.fixes.place import DeclinedError, Site
@@ -148,28 +148,29 @@ def _program_index(command: shell.Command, recipe: Recipe) -> int:
 # -- mounts ------------------------------------------------------------------------------------------------------------
 
 
-def _mounted(path: str, mounts: Iterable[Mount]) -> bool:
-    return any(mount.kind == "cache" and below(path.removesuffix("/*"), mount.target) for mount in mounts)
+def is_inside(path: str, targets: Iterable[str]) -> bool:
+    """Return True if what a pattern names is one of the folders ``targets``, or in one."""
+    return any(below(path.removesuffix("/*"), target) for target in targets)
 
 
 def mount_emptied(ledger: Ledger, finding: Finding, prefer: str, unsafe: bool) -> Fix:
     """Drop what empties the mount. Raises DeclinedError."""
     del prefer, unsafe
     site = Site(ledger, _layer(ledger, finding))
-    mounts = site.layer.mounts
+    targets = [mount.target for mount in site.layer.mounts if mount.kind == "cache"]
     event = next(
         (event for event in site.layer.events if isinstance(event, (Clean, Remove)) and event.span == finding.span),
         None,
     )
     if isinstance(event, Clean):
-        others = [path for paths in event.paths.values() for path in paths if not _mounted(path, mounts)]
+        others = [path for paths in event.paths.values() for path in paths if not is_inside(path, targets)]
         if others:
             raise DeclinedError(f"it also empties {others[0]}, which is in no mount")
         return Fix(True, "drop the command", (drop(site, event),))
     if not isinstance(event, Remove):
         raise DeclinedError(f"the command is not in this {ledger.dockerfile.run}")
     words = operands(written(event), event)
-    inside = [word for word, pattern in words if _mounted(pattern, mounts)]
+    inside = [word for word, pattern in words if is_inside(pattern, targets)]
     if not inside:
         raise DeclinedError("it removes more than what is in the mount")
     title = "drop the command" if len(inside) == len(words) else f"drop {' '.join(word.raw for word in inside)}"

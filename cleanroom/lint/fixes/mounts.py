@@ -84,7 +84,7 @@ def _without_cleanups(site: Site, targets: list[str]) -> list[Edit]:
     edits: list[Edit] = []
     for event in site.layer.events:
         if isinstance(event, Clean):
-            hit = [path for paths in event.paths.values() for path in paths if _inside(path, targets)]
+            hit = [path for paths in event.paths.values() for path in paths if commands.is_inside(path, targets)]
             if hit and len(hit) < sum(map(len, event.paths.values())):
                 raise DeclinedError("a command of the RUN would empty the mount, and also empties what is in none")
             if hit:
@@ -97,12 +97,8 @@ def _without_cleanups(site: Site, targets: list[str]) -> list[Edit]:
     return edits
 
 
-def _inside(path: str, targets: list[str]) -> bool:
-    return any(below(path.removesuffix("/*"), target) for target in targets)
-
-
 def _hits(pattern: str, targets: list[str]) -> bool:
-    return _inside(pattern, targets) or any(covers(pattern, target) is not False for target in targets)
+    return commands.is_inside(pattern, targets) or any(covers(pattern, target) is not False for target in targets)
 
 
 # -- what forbids the cache --------------------------------------------------------------------------------------------

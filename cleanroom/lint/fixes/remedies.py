@@ -555,12 +555,12 @@ def mount_on(site: Site, remedy: Remedy, outcomes: list[Outcome]) -> Plan:
     layer, recipe = site.layer, outcomes[0].fill.recipe
     owner = _owner(site, outcomes)
     fills = _fills(outcomes, remedy)
+    targets = list(places(site, remedy, fills))
     flags: list[str] = []
-    for place in places(site, remedy, fills):
+    for place in targets:
         sharing = f",sharing={remedy.sharing}" if remedy.sharing else ""
         name = recipe.id if len(remedy.targets) == 1 else f"{recipe.id}-{place.rpartition('/')[2]}"
         flags.append(_like_others(site, place) or f"--mount=type=cache,target={place}{sharing}{owner.format(name)}")
-    targets = _targets(flags)
     if not flags or not all(any(below(path, target) for target in targets) for fill in fills for path in fill.paths):
         shown = fills[0].paths[0].replace(UNKNOWN, "…") if fills[0].paths else "?"
         raise DeclinedError(f"the cache lies elsewhere here: {shown}")
@@ -623,10 +623,6 @@ def _behind_flags(site: Site) -> int:
     if match is None:
         raise DeclinedError("the RUN is broken over lines before its first word")
     return match.end()
-
-
-def _targets(flags: list[str]) -> list[str]:
-    return [match[1] for flag in flags if (match := re.search(r"target=([^,]+)", flag))]
 
 
 def _like_others(site: Site, target: str) -> str:

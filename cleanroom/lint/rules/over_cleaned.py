@@ -67,7 +67,7 @@ def _hidden_state(ledger: Ledger, layer: Layer) -> Iterator[Finding]:
             if (event.recipe.id, keep.path) not in told:
                 told.add((event.recipe.id, keep.path))
                 text = (
-                    f"the mount on {mount.target} keeps {keep.path} out of the image, and shares it with other builds: "
+                    f"the mount on {mount.target} keeps {keep.path} out of the image, and shares it with other builds"
                 )
                 yield finding(
                     ledger,
@@ -77,7 +77,7 @@ def _hidden_state(ledger: Ledger, layer: Layer) -> Iterator[Finding]:
                     event.recipe,
                     None,
                     event.span,
-                    text + keep.why,
+                    f"{text}: {keep.why}",
                     paths=(keep.path,),
                 )
 
